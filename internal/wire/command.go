@@ -1,0 +1,212 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/sheafdb/sheaf"
+)
+
+// Kind says what a command does; package apply gives it its meaning.
+type Kind byte
+
+// The kinds. Their numbers are on disk: they are never changed or reused.
+const (
+	// Fast writes a batch whose keys are all in one group.
+	Fast Kind = 1
+	// Tick advances the group's clock, which expires what is due.
+	Tick Kind = 2
+)
+
+// Command is the data of a log entry. Apply must depend on nothing but the
+// command and the state, so the leader stamps in what differs between nodes:
+// the time and the limits it is configured with.
+type Command struct {
+	Kind Kind
+	// NowMS is the leader's wall clock, in milliseconds since the Unix epoch.
+	NowMS uint64
+	// RetentionMS is how long an answered request ID is remembered.
+	RetentionMS uint64
+	// MaxRows is how many request IDs the group remembers.
+	MaxRows uint64
+
+	// The rest belongs to Fast.
+
+	// DeadlineMS: not applied when the group's clock is past it; 0 is none.
+	DeadlineMS uint64
+	// After: the version will be larger.
+	After       uint64
+	RequestID   string // empty: not remembered, so not safe to retry
+	Fingerprint Fingerprint
+	Level       sheaf.Consistency
+	IfMatch     Match
+	IfNoneMatch Match
+	Entries     Entries
+}
+
+const (
+	flagIfMatch     = 1 << 0
+	flagIfNoneMatch = 1 << 1
+	flagConditional = 1 << 2
+)
+
+// AppendHeader appends everything but the entries. The data of the log entry is
+// that, followed by Entries.Raw(), which is why they need not be copied.
+func (c *Command) AppendHeader(dst []byte) []byte {
+	dst = append(dst, byte(c.Kind))
+	dst = binary.AppendUvarint(dst, c.NowMS)
+	dst = binary.AppendUvarint(dst, c.RetentionMS)
+	dst = binary.AppendUvarint(dst, c.MaxRows)
+	if c.Kind != Fast {
+		return dst
+	}
+	var flags byte
+	if c.IfMatch.Set {
+		flags |= flagIfMatch
+	}
+	if c.IfNoneMatch.Set {
+		flags |= flagIfNoneMatch
+	}
+	if c.Entries.conditional {
+		flags |= flagConditional
+	}
+	dst = append(dst, flags, byte(c.Level))
+	dst = binary.AppendUvarint(dst, c.DeadlineMS)
+	dst = binary.AppendUvarint(dst, c.After)
+	dst = binary.AppendUvarint(dst, uint64(len(c.RequestID)))
+	dst = append(dst, c.RequestID...)
+	dst = append(dst, c.Fingerprint[:]...)
+	if c.IfMatch.Set {
+		dst = appendMatch(dst, c.IfMatch)
+	}
+	if c.IfNoneMatch.Set {
+		dst = appendMatch(dst, c.IfNoneMatch)
+	}
+	return binary.AppendUvarint(dst, uint64(c.Entries.count))
+}
+
+// DecodeCommand reads the data of a log entry in place: the result views data.
+// An error means that this program cannot know what the entry does, so the
+// caller must stop and not skip it. Entries are checked for shape only; their
+// limits were enforced before they were logged, and may have changed since.
+func DecodeCommand(data []byte) (Command, error) {
+	r := reader{rest: data}
+	c := Command{Kind: Kind(r.byte())}
+	c.NowMS = r.uvarint()
+	c.RetentionMS = r.uvarint()
+	c.MaxRows = r.uvarint()
+	switch c.Kind {
+	case Tick:
+	case Fast:
+		flags := r.byte()
+		c.Level = sheaf.Consistency(r.byte())
+		c.DeadlineMS = r.uvarint()
+		c.After = r.uvarint()
+		c.RequestID = string(r.bytes(r.length()))
+		copy(c.Fingerprint[:], r.bytes(len(c.Fingerprint)))
+		if flags&flagIfMatch != 0 {
+			c.IfMatch = r.match()
+		}
+		if flags&flagIfNoneMatch != 0 {
+			c.IfNoneMatch = r.match()
+		}
+		count := r.uvarint()
+		if r.failed {
+			break
+		}
+		entries, err := ParseEntries(r.rest, shapeOnly)
+		if err != nil {
+			return c, fmt.Errorf("decode the entries of a command: %w", err)
+		}
+		if uint64(entries.count) != count || flags&^(flagIfMatch|flagIfNoneMatch|flagConditional) != 0 ||
+			entries.conditional != (flags&flagConditional != 0) {
+			return c, errors.New("decode a command: its header does not describe its entries")
+		}
+		c.Entries, r.rest = entries, nil
+	default:
+		return c, fmt.Errorf("decode a command: kind %d is unknown: it was written by a newer version", c.Kind)
+	}
+	if r.failed || len(r.rest) > 0 {
+		return c, fmt.Errorf("decode a command of kind %d: malformed header", c.Kind)
+	}
+	return c, nil
+}
+
+// shapeOnly are limits that no entry which fits a log entry can exceed.
+var shapeOnly = sheaf.Limits{BatchEntries: 1 << 30, BatchBytes: 1 << 30, KeyBytes: 1 << 30, ValueBytes: 1 << 30}
+
+// appendMatch appends a Match that is set: 0 for "*", else the number of tags
+// plus one and the tags.
+func appendMatch(dst []byte, m Match) []byte {
+	if m.Star {
+		return append(dst, 0)
+	}
+	dst = append(dst, byte(len(m.Tags)+1))
+	for _, tag := range m.Tags {
+		dst = binary.BigEndian.AppendUint64(dst, tag.Hi)
+		dst = binary.BigEndian.AppendUint64(dst, tag.Lo)
+	}
+	return dst
+}
+
+// reader consumes bytes; after the first failure everything it returns is zero.
+type reader struct {
+	rest   []byte
+	failed bool
+}
+
+func (r *reader) byte() byte {
+	if b := r.bytes(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.rest)
+	if r.failed || n <= 0 {
+		r.failed = true
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+func (r *reader) length() int {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)) {
+		r.failed = true
+		return 0
+	}
+	return int(n)
+}
+
+func (r *reader) bytes(n int) []byte {
+	if r.failed || n > len(r.rest) {
+		r.failed = true
+		return nil
+	}
+	b := r.rest[:n:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+func (r *reader) uint64() uint64 {
+	if b := r.bytes(8); b != nil {
+		return binary.BigEndian.Uint64(b)
+	}
+	return 0
+}
+
+func (r *reader) match() Match {
+	n := int(r.byte())
+	if n == 0 {
+		return Match{Set: true, Star: true}
+	}
+	m := Match{Set: true}
+	for range n - 1 {
+		m.Tags = append(m.Tags, ETagSum{r.uint64(), r.uint64()})
+	}
+	return m
+}

@@ -1,0 +1,160 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/sheafdb/sheaf"
+)
+
+// Entries is the validated, canonical encoding of a batch's entries: for each
+// the tag of field 2 of PutAllRequest, its length and its body. It is a view:
+// the bytes belong to whoever made them and must not change while it is used.
+type Entries struct {
+	raw         []byte
+	count       int
+	conditional bool // at least one entry has if_version
+}
+
+// MaxTypeURLBytes bounds the type_url of an entry.
+const MaxTypeURLBytes = 1024
+
+const tagEntries = 2<<3 | byte(protowire.BytesType)
+
+// Len is the number of entries.
+func (e Entries) Len() int { return e.count }
+
+// Raw is the encoding. The caller must not change it.
+func (e Entries) Raw() []byte { return e.raw }
+
+// Conditional reports whether any entry has if_version.
+func (e Entries) Conditional() bool { return e.conditional }
+
+// All walks the entries in place, with their positions.
+func (e Entries) All() iter.Seq2[int, Entry] {
+	return func(yield func(int, Entry) bool) {
+		rest := e.raw
+		for i := 0; len(rest) > 0; i++ {
+			size, n := binary.Uvarint(rest[1:])
+			body := rest[1+n : 1+n+int(size)]
+			rest = rest[1+n+int(size):]
+			entry, _, _ := parseEntry(body)
+			if !yield(i, entry) {
+				return
+			}
+		}
+	}
+}
+
+// AppendEntry appends one entry in canonical form to the encoding of a batch.
+// It copies key, value and type_url.
+func AppendEntry(dst []byte, e *Entry) []byte {
+	dst = append(dst, tagEntries)
+	dst = binary.AppendUvarint(dst, uint64(bodySize(e)))
+	return appendBody(dst, e)
+}
+
+// ParseEntries validates raw, a run of encoded entries, against the limits of
+// an entry and of a batch. The result views raw when raw is canonical and a
+// copy otherwise. Errors are *sheaf.Error and name the entry by its index.
+func ParseEntries(raw []byte, limits sheaf.Limits) (Entries, error) {
+	if len(raw) > limits.BatchBytes {
+		return Entries{}, TooManyBytes(len(raw), limits)
+	}
+	set := NewKeySet()
+	defer set.Release()
+
+	entries := Entries{raw: raw}
+	allCanonical := true
+	for rest := raw; len(rest) > 0; {
+		if rest[0] != tagEntries {
+			return Entries{}, sheaf.Invalid("entries", "unexpected field tag 0x%02x among the entries", rest[0])
+		}
+		body, n := protowire.ConsumeBytes(rest[1:])
+		if n < 0 {
+			return Entries{}, sheaf.Invalid(entryField(entries.count, ""), "is cut short or malformed")
+		}
+		rest = rest[1+n:]
+		if entries.count >= limits.BatchEntries {
+			return Entries{}, TooManyEntries(limits)
+		}
+		entry, canonical, problem := parseEntry(body)
+		if problem != "" {
+			return Entries{}, sheaf.Invalid(entryField(entries.count, ""), "%s", problem)
+		}
+		if err := checkEntry(entries.count, &entry, limits); err != nil {
+			return Entries{}, err
+		}
+		if first, dup := set.Add(entry.Key); dup {
+			return Entries{}, sheaf.Invalid(entryField(entries.count, "key"),
+				"is the same key as entries[%d]: a batch writes each key once", first)
+		}
+		allCanonical = allCanonical && canonical && n == protowire.SizeBytes(len(body))
+		entries.conditional = entries.conditional || entry.HasIfVersion
+		entries.count++
+	}
+	if entries.count == 0 {
+		return Entries{}, sheaf.Invalid("entries", "the batch is empty: it needs at least one entry")
+	}
+	if !allCanonical {
+		entries.raw = canonicalise(raw)
+	}
+	return entries, nil
+}
+
+// canonicalise encodes valid entries again, in canonical form.
+func canonicalise(raw []byte) []byte {
+	out := make([]byte, 0, len(raw))
+	for rest := raw; len(rest) > 0; {
+		body, n := protowire.ConsumeBytes(rest[1:])
+		entry, _, _ := parseEntry(body)
+		out = AppendEntry(out, &entry)
+		rest = rest[1+n:]
+	}
+	return out
+}
+
+func checkEntry(i int, e *Entry, limits sheaf.Limits) error {
+	switch {
+	case len(e.Key) == 0:
+		return sheaf.Invalid(entryField(i, "key"), "is empty")
+	case len(e.Key) > limits.KeyBytes:
+		return sheaf.Invalid(entryField(i, "key"), "has %d bytes: at most %d are allowed", len(e.Key), limits.KeyBytes)
+	case len(e.Value) > limits.ValueBytes:
+		return &sheaf.Error{
+			Code:   sheaf.BatchTooLarge,
+			Detail: fmt.Sprintf("%s has %d bytes: at most %d are allowed", entryField(i, "value"), len(e.Value), limits.ValueBytes),
+		}
+	case e.Delete && len(e.Value) > 0:
+		return sheaf.Invalid(entryField(i, ""), "has both a value and delete: choose one")
+	case e.Delete && (e.TTLMS != 0 || len(e.TypeURL) > 0):
+		return sheaf.Invalid(entryField(i, ""), "is a delete with a ttl_ms or a type_url: leave them out")
+	case e.TTLMS < 0:
+		return sheaf.Invalid(entryField(i, "ttl_ms"), "is %d: it must not be negative", e.TTLMS)
+	case e.TTLMS > sheaf.MaxTTL.Milliseconds():
+		return sheaf.Invalid(entryField(i, "ttl_ms"), "is %d: at most %d (100 years) is allowed", e.TTLMS, sheaf.MaxTTL.Milliseconds())
+	case len(e.TypeURL) > MaxTypeURLBytes:
+		return sheaf.Invalid(entryField(i, "type_url"), "has %d bytes: at most %d are allowed", len(e.TypeURL), MaxTypeURLBytes)
+	}
+	return nil
+}
+
+// TooManyEntries is the error for a batch with more entries than allowed.
+func TooManyEntries(limits sheaf.Limits) error {
+	return sheaf.Errorf(sheaf.BatchTooLarge, "more than %d entries (limits.batch_entries): split the batch", limits.BatchEntries)
+}
+
+// TooManyBytes is the error for a batch with more bytes than allowed.
+func TooManyBytes(size int, limits sheaf.Limits) error {
+	return sheaf.Errorf(sheaf.BatchTooLarge, "%d bytes, where at most %d are allowed (limits.batch_bytes): split the batch", size, limits.BatchBytes)
+}
+
+func entryField(i int, field string) string {
+	if field == "" {
+		return fmt.Sprintf("entries[%d]", i)
+	}
+	return fmt.Sprintf("entries[%d].%s", i, field)
+}

@@ -1,0 +1,66 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// Row is what a group remembers of a request ID.
+type Row struct {
+	Fingerprint Fingerprint
+	// Version is that of the committed batch; 0 in a row of refusals.
+	Version uint64
+	// DueMS is when the row is dropped, by the group's clock.
+	DueMS uint64
+	// Refused holds the ConditionHash of every attempt that a condition refused.
+	Refused []uint64
+}
+
+// MaxRefused bounds Row.Refused; an ID that reaches it is refused for good.
+const MaxRefused = 8
+
+// Committed reports whether the batch was applied.
+func (r Row) Committed() bool { return r.Version != 0 }
+
+// HasRefused reports whether an attempt with these conditions was refused.
+func (r Row) HasRefused(condition uint64) bool {
+	for _, hash := range r.Refused {
+		if hash == condition {
+			return true
+		}
+	}
+	return false
+}
+
+// Append appends the row's encoding: fingerprint (16 bytes), version, due and
+// number of refusals (varints), the refusals (8 bytes each, big endian).
+func (r Row) Append(dst []byte) []byte {
+	dst = append(dst, r.Fingerprint[:]...)
+	dst = binary.AppendUvarint(dst, r.Version)
+	dst = binary.AppendUvarint(dst, r.DueMS)
+	dst = binary.AppendUvarint(dst, uint64(len(r.Refused)))
+	for _, hash := range r.Refused {
+		dst = binary.BigEndian.AppendUint64(dst, hash)
+	}
+	return dst
+}
+
+// DecodeRow reads a row; the result does not view data.
+func DecodeRow(data []byte) (Row, error) {
+	var row Row
+	r := reader{rest: data}
+	copy(row.Fingerprint[:], r.bytes(len(row.Fingerprint)))
+	row.Version = r.uvarint()
+	row.DueMS = r.uvarint()
+	n := r.uvarint()
+	if n > MaxRefused {
+		return Row{}, errors.New("malformed row of a request ID")
+	}
+	for range n {
+		row.Refused = append(row.Refused, r.uint64())
+	}
+	if r.failed || len(r.rest) > 0 {
+		return Row{}, errors.New("malformed row of a request ID")
+	}
+	return row, nil
+}
