@@ -1,0 +1,206 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+const writeCategory vfs.DiskWriteCategory = "sheaf-wal"
+
+// spareSet keeps the files that the next segments will be written to, and makes
+// them in the background. It also owns the directory's descriptor.
+type spareSet struct {
+	fs           vfs.FS
+	dir          string
+	logger       *slog.Logger
+	segmentBytes int64
+	want         int
+
+	// dirMu is held over syncs of the directory, which must not overlap.
+	dirMu   sync.Mutex
+	dirFile vfs.File // nil after close
+
+	mu      sync.Mutex
+	changed sync.Cond // of the fields below, L is mu
+	// ready has paths of files that are segmentBytes long, written through and
+	// synced. What the bytes are does not matter.
+	ready []string
+	// nextName is above the number of every spare in the directory.
+	nextName uint64
+	// full says that the disk had no room for a spare. The next ask clears it.
+	full   bool
+	closed bool
+
+	stop chan struct{} // closed by close
+	done chan struct{} // closed when fill has returned, nil before start
+}
+
+func newSpareSet(cfg Config) (*spareSet, error) {
+	dirFile, err := cfg.FS.OpenDir(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open log directory: %w", err)
+	}
+	s := &spareSet{
+		fs: cfg.FS, dir: cfg.Dir, logger: cfg.Logger, segmentBytes: cfg.SegmentBytes, want: max(cfg.Spares, 0),
+		dirFile: dirFile, stop: make(chan struct{}),
+	}
+	s.changed.L = &s.mu
+	return s, nil
+}
+
+// adopt takes over a spare that an earlier process left.
+func (s *spareSet) adopt(n uint64) error {
+	path := s.fs.PathJoin(s.dir, spareName(n))
+	info, err := s.fs.Stat(path)
+	if err != nil {
+		return fmt.Errorf("adopt spare segment: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nextName = max(s.nextName, n+1)
+	if info.Size() == s.segmentBytes && len(s.ready) < s.want {
+		s.ready = append(s.ready, path)
+		return nil
+	}
+	if err := s.fs.Remove(path); err != nil {
+		return fmt.Errorf("remove spare segment: %w", err)
+	}
+	return nil
+}
+
+// start begins to make spares in the background.
+func (s *spareSet) start() {
+	s.done = make(chan struct{})
+	go s.fill()
+}
+
+// close stops the background work and waits for it. Ready spares stay for the
+// next process.
+func (s *spareSet) close() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.closed = true
+	close(s.stop)
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	if s.done != nil {
+		<-s.done
+	}
+	s.dirMu.Lock()
+	defer s.dirMu.Unlock()
+	_ = s.dirFile.Close() // it was only synced, and that was checked
+	s.dirFile = nil
+}
+
+// syncDir makes names in the directory durable.
+func (s *spareSet) syncDir() error {
+	s.dirMu.Lock()
+	defer s.dirMu.Unlock()
+	if s.dirFile == nil {
+		return ErrClosed
+	}
+	if err := s.dirFile.Sync(); err != nil {
+		return fmt.Errorf("sync log directory: %w", err)
+	}
+	return nil
+}
+
+// newPath returns the path of a spare that does not exist.
+func (s *spareSet) newPath() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nextName++
+	return s.fs.PathJoin(s.dir, spareName(s.nextName-1))
+}
+
+// take opens a file, under a spare's name, for a segment of the given size. It
+// is a ready spare if there is one of that size. Else it is a file that grows,
+// for which space is set aside where the file system can. written is how many
+// bytes of it are on disk.
+func (s *spareSet) take(bytes int64) (path string, file vfs.File, written int64, err error) {
+	if bytes == s.segmentBytes {
+		s.mu.Lock()
+		if n := len(s.ready); n > 0 {
+			path = s.ready[n-1]
+			s.ready = s.ready[:n-1]
+		}
+		s.mu.Unlock()
+	}
+	if path != "" {
+		info, err := s.fs.Stat(path)
+		if err == nil && info.Size() == bytes {
+			file, err = s.fs.OpenReadWrite(path, writeCategory)
+			return path, file, bytes, err
+		}
+		s.logger.Warn("spare log segment is gone", "file", path, "err", err)
+	}
+	path = s.newPath()
+	if file, err = s.fs.OpenReadWrite(path, writeCategory); err != nil {
+		return path, nil, 0, err
+	}
+	err = file.Preallocate(0, bytes)
+	if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS) {
+		written = bytes
+		err = s.writeZeros(file, bytes, func() bool { return true })
+	}
+	if err != nil {
+		s.discard(path, file)
+		return path, nil, 0, err
+	}
+	return path, file, written, nil
+}
+
+// discard closes and removes a spare that could not be used.
+func (s *spareSet) discard(path string, file vfs.File) {
+	if err := errors.Join(file.Close(), s.fs.Remove(path)); err != nil {
+		s.logger.Warn("cannot remove spare log segment", "file", path, "err", err)
+	}
+}
+
+// recycle takes over files that are no segments any more: as spares while some
+// are wanted, else they are removed. The error of the final sync of the
+// directory is apart because nothing about the directory is certain after it.
+func (s *spareSet) recycle(paths []string) (syncErr, err error) {
+	var errs []error
+	for _, path := range paths {
+		info, err := s.fs.Stat(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		s.mu.Lock()
+		wanted := info.Size() == s.segmentBytes && len(s.ready) < s.want && !s.closed
+		s.mu.Unlock()
+		if !wanted {
+			errs = append(errs, s.fs.Remove(path))
+			continue
+		}
+		spare := s.newPath()
+		if err := s.fs.Rename(path, spare); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		s.mu.Lock()
+		wanted = len(s.ready) < s.want // a spare may have been made meanwhile
+		if wanted {
+			s.ready = append(s.ready, spare)
+			s.changed.Broadcast()
+		}
+		s.mu.Unlock()
+		if !wanted {
+			errs = append(errs, s.fs.Remove(spare))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return s.syncDir(), fmt.Errorf("recycle log segments: %w", err)
+	}
+	return s.syncDir(), nil
+}
