@@ -1,0 +1,86 @@
+package pebble
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Config says where the store is and how much memory it may use.
+type Config struct {
+	// FS is the file system; tests hand in one that can crash.
+	FS vfs.FS
+	// Dir is the store's directory. Nothing else may be in it.
+	Dir string
+	// CacheBytes bounds the cache of blocks read from disk.
+	CacheBytes int64
+	// MemTableBytes is the size of one memtable. Up to memTables of them are in
+	// memory, and all of them are applied from the log again after a crash.
+	MemTableBytes uint64
+	// Logger gets Pebble's messages; nil drops them.
+	Logger *slog.Logger
+	// Fatal is called when Pebble cannot go on, for example because its MANIFEST
+	// cannot be written. It should end the process; if it returns, the goroutine
+	// that called it sleeps forever. nil prints the error and exits with 1.
+	Fatal func(error)
+}
+
+// DefaultConfig is for a node that holds one group. FS and Dir are to be set.
+func DefaultConfig() Config {
+	return Config{FS: vfs.Default, CacheBytes: 256 << 20, MemTableBytes: 64 << 20}
+}
+
+// Validate says what is wrong with the configuration.
+func (c Config) Validate() error {
+	switch {
+	case c.FS == nil:
+		return errors.New("FS is not set")
+	case c.Dir == "":
+		return errors.New("Dir is not set")
+	case c.CacheBytes <= 0:
+		return errors.New("CacheBytes must be positive")
+	case c.MemTableBytes < 64<<10 || c.MemTableBytes > 1<<30:
+		return errors.New("MemTableBytes must be between 64 KiB and 1 GiB")
+	}
+	return nil
+}
+
+const (
+	// memTables is how many memtables may wait for their flush before Apply
+	// waits too: one is filled, one is flushed, and two take up a slow disk.
+	memTables = 4
+	// l0Files is the read amplification of L0 at which Apply waits for
+	// compactions. Pebble's own 12 stalls a bulk load on two cores early.
+	l0Files = 32
+	// maxCompactions leaves a core to the applier on the two-core machine that
+	// DESIGN.md measures on, and uses both when compactions fall behind.
+	maxCompactions = 2
+	maxOpenFiles   = 2048
+	bloomBits      = 10
+)
+
+func (s *Store) options(cfg Config) *pebble.Options {
+	opts := &pebble.Options{
+		FS:                          cfg.FS,
+		DisableWAL:                  true,
+		FormatMajorVersion:          pebble.FormatNewest,
+		CacheSize:                   cfg.CacheBytes,
+		MemTableSize:                cfg.MemTableBytes,
+		MemTableStopWritesThreshold: memTables,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       l0Files,
+		// A full L0 and the level below it then have about the same size.
+		LBaseMaxBytes:              max(64<<20, 4*int64(cfg.MemTableBytes)),
+		CompactionConcurrencyRange: func() (lower, upper int) { return 1, maxCompactions },
+		MaxOpenFiles:               maxOpenFiles,
+		Logger:                     logger{s},
+		EventListener:              s.listener(),
+	}
+	opts.TargetFileSizes[0] = 4 << 20
+	// Levels without a policy of their own take that of the level above.
+	opts.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	return opts
+}

@@ -1,0 +1,77 @@
+package pebble
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// listener hears of Pebble's background work. Pebble holds its mutex while it
+// calls, so nothing here waits or calls Pebble.
+func (s *Store) listener() *pebble.EventListener {
+	// flushErr is the error of the flush that just ended; Pebble's mutex guards
+	// it. An empty flush ends with an error too, but only a failed one is also
+	// reported as a background error.
+	var flushErr error
+	return &pebble.EventListener{
+		FlushEnd: func(info pebble.FlushInfo) {
+			flushErr = info.Err
+			select {
+			case s.durable.flushed <- struct{}{}:
+			default:
+			}
+		},
+		BackgroundError: func(err error) {
+			s.logger.Error("pebble background work failed", "err", err)
+			if err != nil && err == flushErr {
+				select {
+				case s.flushErrors <- err:
+				default:
+				}
+			}
+		},
+		// Pebble's own default ends the process. Here the read that found the
+		// damage answers it, and reads of other blocks go on.
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			s.logger.Error("damaged file found", "file", info.Path, "err", info.Details)
+		},
+		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
+			s.logger.Warn("apply waits for the disk", "reason", info.Reason)
+		},
+	}
+}
+
+// logger is Pebble's logger.
+type logger struct{ s *Store }
+
+// Infof is chatter about flushes and compactions.
+func (l logger) Infof(format string, args ...any) {
+	if l.s.logger.Enabled(context.Background(), slog.LevelDebug) {
+		l.s.logger.Debug("pebble", "detail", fmt.Sprintf(format, args...))
+	}
+}
+
+// Errorf is an error that Pebble lives with.
+func (l logger) Errorf(format string, args ...any) {
+	l.s.logger.Error("pebble", "err", fmt.Sprintf(format, args...))
+}
+
+// Fatalf does not return: what follows in Pebble counts on that.
+func (l logger) Fatalf(format string, args ...any) {
+	l.s.die(fmt.Errorf(format, args...))
+}
+
+// die ends the process. Where Fatal returns, it parks the goroutine: to unwind
+// it would let go of Pebble's locks with the work under them half done.
+func (s *Store) die(err error) {
+	s.fatal(fmt.Errorf("store cannot go on: %w", err))
+	select {}
+}
+
+func exitProcess(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}

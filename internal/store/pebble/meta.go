@@ -1,0 +1,63 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/sheafdb/sheaf/internal/store"
+)
+
+const (
+	metaVersion = 1
+	// metaBytes: the version (1 byte), then the fields of store.Meta in their
+	// order (8 bytes each, little endian).
+	metaBytes = 1 + 7*8
+)
+
+// metaKey is the one key of space 0.
+var metaKey = []byte{0}
+
+func appendMeta(dst []byte, m store.Meta) []byte {
+	dst = append(dst, metaVersion)
+	for _, field := range [...]uint64{m.Index, m.Term, m.NowMS, m.Clock, m.Floor, m.Rows, m.IDFloorMS} {
+		dst = binary.LittleEndian.AppendUint64(dst, field)
+	}
+	return dst
+}
+
+func decodeMeta(data []byte) (m store.Meta, err error) {
+	if len(data) == 0 || data[0] != metaVersion {
+		return m, errors.New("Meta is of an unknown version")
+	}
+	if len(data) != metaBytes {
+		return m, fmt.Errorf("Meta has %d bytes, not %d", len(data), metaBytes)
+	}
+	fields := data[1:]
+	for _, field := range [...]*uint64{&m.Index, &m.Term, &m.NowMS, &m.Clock, &m.Floor, &m.Rows, &m.IDFloorMS} {
+		*field = binary.LittleEndian.Uint64(fields)
+		fields = fields[8:]
+	}
+	if m.Index == 0 {
+		return store.Meta{}, errors.New("Meta of an applied log entry has index 0")
+	}
+	return m, nil
+}
+
+// readMeta returns the Meta that reader sees, all zero in an empty store.
+func (s *Store) readMeta(reader pebble.Reader) (store.Meta, error) {
+	data, closer, err := reader.Get(metaKey)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return store.Meta{}, nil
+	}
+	if err != nil {
+		return store.Meta{}, fmt.Errorf("read Meta: %w", s.readError(err))
+	}
+	m, err := decodeMeta(data)
+	if err != nil {
+		err = store.Corruptf(s.dir, "%v", err)
+	}
+	return m, errors.Join(err, closer.Close())
+}

@@ -1,0 +1,116 @@
+// Package pebble keeps a group's state in Pebble, on disk.
+//
+// Pebble's own log is off: the group's log is the durability. A log entry is
+// one Pebble write batch that carries the Meta with the keys, and Pebble
+// flushes its memtables in the order they were written, so what is on disk is
+// always the state after some log entry, whole. That is the only invariant the
+// rest leans on.
+//
+// Keys on disk are the space's number (one byte) and then the key. Space 0 is
+// this package's: it holds the Meta under the key of one byte.
+//
+// The package does not keep a log, does not flush on Close (Pebble does not
+// either when its log is off) and takes no checkpoints (Pebble's would leave
+// the memtable out).
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/sheafdb/sheaf/internal/store"
+)
+
+// errClosed answers a call that Close overtook.
+var errClosed = errors.New("store is closed")
+
+// Store is a store.Store on Pebble.
+type Store struct {
+	db     *pebble.DB
+	fs     vfs.FS
+	dir    string
+	logger *slog.Logger
+	fatal  func(error)
+
+	// Only the one goroutine that applies touches these three. applied is the
+	// index of the last log entry; batch is reused from entry to entry.
+	applied uint64
+	batch   *pebble.Batch
+	meta    [metaBytes]byte
+
+	durable durable
+
+	// flushMu makes one Flush wait for another, so that flushErrors belongs to
+	// the one that holds it. It has room for one: the first error is the answer.
+	flushMu     sync.Mutex
+	flushErrors chan error
+
+	closing chan struct{}
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store in cfg.Dir, or makes an empty one. An error about
+// damaged files wraps store.ErrCorrupt.
+func Open(cfg Config) (*Store, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s := &Store{
+		fs:          cfg.FS,
+		dir:         cfg.Dir,
+		logger:      cfg.Logger,
+		fatal:       cfg.Fatal,
+		flushErrors: make(chan error, 1),
+		closing:     make(chan struct{}),
+		durable:     durable{flushed: make(chan struct{}, 1), watcher: make(chan struct{})},
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if s.fatal == nil {
+		s.fatal = exitProcess
+	}
+	mark, err := readMark(s.fs, s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	db, err := pebble.Open(cfg.Dir, s.options(cfg))
+	if err != nil {
+		return nil, openError(cfg.Dir, err)
+	}
+	s.db = db
+	// Nothing is in a memtable yet, so this Meta is the durable one; and a store
+	// whose Meta cannot be read must not come up as an empty one.
+	meta, err := s.readMeta(db)
+	if err == nil && meta.Index < mark {
+		err = store.Corruptf(s.dir, "log entry %d was durable, the files end at %d", mark, meta.Index)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), db.Close())
+	}
+	s.applied = meta.Index
+	s.durable.index.Store(meta.Index)
+	go s.watchFlushes()
+	s.batch = db.NewBatchWithSize(batchBytes, pebble.WithMaxRetainedSizeBytes(batchRetainedBytes))
+	return s, nil
+}
+
+// Close releases the store. It does not flush: what is not durable comes from
+// the log again. Every View and Cursor must be closed before.
+func (s *Store) Close() error {
+	close(s.closing)
+	<-s.durable.watcher
+	// A Flush that waits has seen closing and lets go of the database.
+	s.flushMu.Lock()
+	defer s.flushMu.Unlock()
+	if err := errors.Join(s.batch.Close(), s.db.Close()); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
