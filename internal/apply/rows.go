@@ -1,0 +1,139 @@
+package apply
+
+import (
+	"fmt"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// A row remembers what became of a request ID, in the same atomic write as the
+// batch's data. Invariants:
+//
+//   - A committed row is never changed; every retry gets its version again.
+//   - A refusal by condition is remembered too, per set of conditions, so that
+//     a delayed first attempt cannot be applied after its caller was told 412.
+//   - A row is dropped only when the ID's age alone refuses it (v7 IDs) or
+//     after the retention (opaque IDs). When there are too many, the oldest v7
+//     row goes and a floor rises with it: its ID then answers "expired", never
+//     "new".
+
+// Lookup returns what the state remembers of a request ID.
+func Lookup(id string, state State) (wire.Row, bool, error) { return lookup(id, state) }
+
+func lookup(id string, state State) (wire.Row, bool, error) {
+	if id == "" {
+		return wire.Row{}, false, nil
+	}
+	data, ok, err := state.Get(store.Rows, []byte(id))
+	if err != nil || !ok {
+		return wire.Row{}, false, err
+	}
+	row, err := wire.DecodeRow(data)
+	if err != nil {
+		return wire.Row{}, false, fmt.Errorf("%w: request ID %q: %w", store.ErrCorrupt, id, err)
+	}
+	return row, true, nil
+}
+
+// Answer says what a remembered row answers to cmd, and false if it leaves the
+// command to be tried: an ID that was only refused, under other conditions.
+// condition is the wire.ConditionHash of cmd.
+func Answer(cmd *wire.Command, row wire.Row, condition uint64) (Result, bool) {
+	switch {
+	case row.Fingerprint != cmd.Fingerprint:
+		return Result{Refused: sheaf.Errorf(sheaf.RequestIDReused,
+			"request ID %q was used for a batch with other entries or another level", cmd.RequestID)}, true
+	case row.Committed():
+		return Result{Version: row.Version, ETag: etagOf(cmd.Entries, row.Version), Replayed: true}, true
+	case row.HasRefused(condition):
+		return Result{Refused: sheaf.Errorf(mismatchCode(cmd),
+			"request ID %q was refused under these conditions before: read again and use a new one", cmd.RequestID)}, true
+	case len(row.Refused) >= wire.MaxRefused:
+		return Result{Refused: sheaf.Errorf(mismatchCode(cmd),
+			"request ID %q was refused under %d conditions before, which is the most: read again and use a new one",
+			cmd.RequestID, wire.MaxRefused)}, true
+	}
+	return Result{}, false
+}
+
+func mismatchCode(cmd *wire.Command) sheaf.Code {
+	if cmd.IfMatch.Set || cmd.IfNoneMatch.Set {
+		return sheaf.ETagMismatch
+	}
+	return sheaf.VersionMismatch
+}
+
+// checkAge refuses an ID whose row may have been dropped, and one from the
+// future, which would be remembered for too long. Only a v7 ID has an age.
+func checkAge(cmd *wire.Command, meta store.Meta, known bool) *sheaf.Error {
+	issued, ok := sheaf.RequestID(cmd.RequestID).IssueTime()
+	if !ok {
+		return nil
+	}
+	issuedMS := uint64(issued.UnixMilli())
+	switch {
+	case issuedMS > meta.NowMS+MaxFutureMS:
+		return sheaf.Invalid("request_id", "was issued %d s in the future: set the caller's clock right", (issuedMS-meta.NowMS)/1000)
+	case issuedMS+cmd.RetentionMS < meta.NowMS:
+		return sheaf.Errorf(sheaf.RequestIDExpired, "request ID %q was issued %d s ago: they are remembered for %d s",
+			cmd.RequestID, (meta.NowMS-issuedMS)/1000, cmd.RetentionMS/1000)
+	case !known && issuedMS <= meta.IDFloorMS:
+		return sheaf.Errorf(sheaf.RequestIDExpired, "request ID %q is older than the %d that are remembered", cmd.RequestID, meta.Rows)
+	}
+	return nil
+}
+
+// makeRoom sees to it that one more row fits: it drops the v7 row that is due
+// first and raises the floor to its issue time. Opaque rows cannot go early,
+// because nothing would refuse their retries.
+func makeRoom(cmd *wire.Command, state State, out *store.Mutations) (*sheaf.Error, error) {
+	if cmd.RequestID == "" || out.Meta.Rows < cmd.MaxRows {
+		return nil, nil
+	}
+	var oldest []byte
+	err := state.DueKeys([]byte{dueRowV7}, func(key []byte) bool {
+		oldest = out.Scratch(func(dst []byte) []byte { return append(dst, key...) })
+		return false
+	})
+	if err != nil {
+		return nil, err
+	}
+	if oldest == nil {
+		return &sheaf.Error{
+			Code:       sheaf.RateLimited,
+			Detail:     fmt.Sprintf("%d request IDs are remembered, the most (limits.request_ids): use IDs of the form v7-<UUIDv7>, or wait", out.Meta.Rows),
+			RetryAfter: retryWhenFull,
+		}, nil
+	}
+	_, _, id := splitDue(oldest)
+	issued, _ := sheaf.RequestID(id).IssueTime()
+	out.Meta.IDFloorMS = max(out.Meta.IDFloorMS, uint64(issued.UnixMilli()))
+	out.Delete(store.Due, oldest)
+	if _, known, err := lookup(string(id), state); err != nil || !known {
+		return nil, err
+	}
+	out.Delete(store.Rows, id)
+	out.Meta.Rows--
+	return nil, nil
+}
+
+// remember writes the row of cmd's request ID, if it has one.
+func remember(cmd *wire.Command, row wire.Row, known bool, out *store.Mutations) {
+	if cmd.RequestID == "" {
+		return
+	}
+	id := []byte(cmd.RequestID)
+	kind, from := dueRowOpaque, out.Meta.NowMS
+	if issued, ok := sheaf.RequestID(cmd.RequestID).IssueTime(); ok {
+		kind, from = dueRowV7, uint64(issued.UnixMilli())
+	}
+	if !known {
+		out.Meta.Rows++
+	}
+	row.Fingerprint = cmd.Fingerprint
+	row.DueMS = max(from+cmd.RetentionMS, cmd.DeadlineMS) + 1
+	out.Set(store.Rows, id, nil, out.Scratch(row.Append))
+	out.Set(store.Due, out.Scratch(func(dst []byte) []byte { return appendDue(dst, kind, row.DueMS, id) }), nil, nil)
+}

@@ -1,0 +1,70 @@
+package apply
+
+import (
+	"fmt"
+
+	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// MaxDropsPerTick bounds the work of one Tick.
+const MaxDropsPerTick = 4096
+
+// applyTick drops what is due by the clock that the command has just advanced:
+// expired keys and old rows. Expired keys were invisible before; this only
+// frees their space.
+func applyTick(state State, out *store.Mutations) (Result, error) {
+	var result Result
+	drops := 0
+	for _, kind := range dueKinds {
+		var failed error
+		err := state.DueKeys([]byte{kind}, func(key []byte) bool {
+			_, at, _ := splitDue(key)
+			if at > out.Meta.NowMS {
+				return false
+			}
+			if drops == MaxDropsPerTick {
+				result.More = true
+				return false
+			}
+			drops++
+			failed = dropDue(out.Scratch(func(dst []byte) []byte { return append(dst, key...) }), state, out)
+			return failed == nil
+		})
+		if err != nil {
+			return Result{}, err
+		}
+		if failed != nil {
+			return Result{}, failed
+		}
+	}
+	return result, nil
+}
+
+// dropDue removes one element of the queue, and what it stands for unless that
+// has been written again since.
+func dropDue(element []byte, state State, out *store.Mutations) error {
+	kind, at, name := splitDue(element)
+	out.Delete(store.Due, element)
+	if kind != dueKey {
+		row, known, err := lookup(string(name), state)
+		if err == nil && known && row.DueMS == at {
+			out.Delete(store.Rows, name)
+			out.Meta.Rows--
+		}
+		return err
+	}
+	data, ok, err := state.Get(store.Data, name)
+	if err != nil || !ok {
+		return err
+	}
+	record, err := wire.DecodeRecord(data)
+	if err != nil {
+		return fmt.Errorf("%w: key %q: %w", store.ErrCorrupt, name, err)
+	}
+	if record.ExpiryMS == at {
+		out.Delete(store.Data, name)
+		out.Meta.Floor = max(out.Meta.Floor, record.Version)
+	}
+	return nil
+}
