@@ -1,0 +1,113 @@
+package group
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// runApply applies what the log has made durable, in order, and answers.
+func (g *Group) runApply() {
+	defer close(g.applyDone)
+	var out store.Mutations
+	for r := range g.rounds {
+		index := r.firstIndex
+		for _, p := range r.proposals {
+			results := make([]apply.Result, 0, len(p.cmds))
+			for _, cmd := range p.cmds {
+				result, err := applyEntry(g.cfg.Store, cmd, index, term, &out)
+				if err != nil {
+					// Nothing more is applied: what is on disk decides when the
+					// node starts again.
+					g.fail(err)
+					for range g.rounds { // let runLog end
+					}
+					return
+				}
+				results = append(results, result)
+				index++
+			}
+			g.applied.Store(index - 1)
+			p.answer(results)
+		}
+	}
+}
+
+// applyEntry applies one log entry to a store: decide, then write.
+func applyEntry(s store.Store, cmd *wire.Command, index, term uint64, out *store.Mutations) (apply.Result, error) {
+	view := s.View()
+	result, err := apply.Apply(cmd, index, term, view, out)
+	if closeErr := view.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = s.Apply(out)
+	}
+	if err != nil {
+		return result, fmt.Errorf("apply log entry %d: %w", index, err)
+	}
+	return result, nil
+}
+
+// tickEvery is how often a group looks for something due. With the fsync of a
+// Tick it keeps an expired key's last read within the promised 500 ms.
+const tickEvery = 100 * time.Millisecond
+
+// runTick proposes a Tick when something is due, so that keys expire on an idle
+// node too. A group with nothing due writes nothing.
+func (g *Group) runTick() {
+	defer close(g.tickDone)
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	seen, nextMS, pending := uint64(0), uint64(0), false
+	for first := true; ; first = false {
+		select {
+		case <-g.stopping:
+			return
+		case <-ticker.C:
+		}
+		if applied := g.applied.Load(); first || applied != seen {
+			var err error
+			if nextMS, pending, err = g.nextDue(); err != nil {
+				g.cfg.Logger.Error("look for what is due", "group", g.cfg.ID, "err", err)
+				continue
+			}
+			seen = applied
+		}
+		for more := pending && uint64(g.cfg.Now().UnixMilli()) >= nextMS; more; {
+			var err error
+			if more, err = g.tick(); err != nil {
+				g.cfg.Logger.Debug("tick was not taken", "group", g.cfg.ID, "err", err)
+				more = false
+			}
+		}
+	}
+}
+
+func (g *Group) nextDue() (uint64, bool, error) {
+	view := g.cfg.Store.View()
+	defer view.Close() //nolint:errcheck // reading is over
+	return apply.NextDue(view)
+}
+
+// tick proposes one Tick and waits for it, or for the group to stop.
+func (g *Group) tick() (more bool, err error) {
+	p := newProposal(&wire.Command{Kind: wire.Tick})
+	if err := g.inbox.put(p); err != nil {
+		return false, err
+	}
+	select {
+	case <-p.done:
+	case <-g.failed:
+		return false, nil
+	case <-g.stopping:
+		return false, nil
+	}
+	if p.err != nil {
+		return false, p.err
+	}
+	return p.results[0].More, nil
+}

@@ -1,0 +1,212 @@
+// Package group runs one replica group: it puts commands into the log, applies
+// what is committed, and answers reads.
+//
+// A command walks: inbox → log (one write and one fsync for all that wait) →
+// applier → answer. Two goroutines do this, so the fsync of one round overlaps
+// the apply of the round before. Nothing ever waits to gather a bigger round:
+// the running fsync is the window.
+//
+// Invariants:
+//   - A command is applied only after the log has it on disk, in log order.
+//   - A caller is answered only after its command is applied, so a read of the
+//     store that begins after an answer sees it: reads need nothing more to be
+//     linearizable.
+//   - The log's indexes have no gap, and the store is never ahead of the log.
+//   - A failed write of the log or the store ends the process; it is not retried.
+//
+// This group has a single replica, itself: a command is committed when its own
+// log has it. It knows no other node, no request format and no routing.
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/internal/wal"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// Config is what a group needs. The group owns neither log nor store: whoever
+// opened them closes them, after Stop.
+type Config struct {
+	// ID is the group's number in the log.
+	ID    uint64
+	Store store.Store
+	Log   *wal.Log
+	// Limits stamps retention and the number of rows into commands.
+	Limits sheaf.Limits
+	// LogBytes bounds the log: at half of it the store is flushed so that the
+	// log can be cut, at all of it writers wait for that.
+	LogBytes int64
+	// Now is the wall clock.
+	Now func() time.Time
+	// Fatal is called once, with the reason why the process must end.
+	Fatal  func(error)
+	Logger *slog.Logger
+}
+
+// term is raft's: a single replica never holds an election.
+const term = 1
+
+// roundsAhead bounds how many rounds may be logged and not yet applied.
+const roundsAhead = 4
+
+// Group is one replica group with one replica.
+type Group struct {
+	cfg    Config
+	inbox  inbox
+	flying flights
+	rounds chan round
+
+	lastIndex uint64        // owned by runLog: the last index given
+	stampedMS uint64        // owned by runLog: the clock after the last command
+	applied   atomic.Uint64 // the last index applied
+
+	cut       cutter
+	stopping  chan struct{}
+	stopOnce  sync.Once
+	logDone   chan struct{}
+	applyDone chan struct{}
+	tickDone  chan struct{}
+	failOnce  sync.Once
+	failed    chan struct{} // closed by fail
+}
+
+// Start runs a group whose log has been replayed into its store (see Replay).
+func Start(cfg Config) (*Group, error) {
+	meta := viewMeta(cfg.Store)
+	if last := cfg.Log.EndIndex(cfg.ID); last != meta.Index {
+		return nil, fmt.Errorf("start group %d: the store is at log entry %d but the log ends at %d", cfg.ID, meta.Index, last)
+	}
+	g := &Group{
+		cfg:       cfg,
+		rounds:    make(chan round, roundsAhead),
+		lastIndex: meta.Index,
+		stampedMS: meta.NowMS,
+		stopping:  make(chan struct{}),
+		logDone:   make(chan struct{}),
+		applyDone: make(chan struct{}),
+		tickDone:  make(chan struct{}),
+		failed:    make(chan struct{}),
+	}
+	g.inbox.signal = make(chan struct{}, 1)
+	g.applied.Store(meta.Index)
+	g.cut.init(g)
+	go g.runLog()
+	go g.runApply()
+	go g.runTick()
+	return g, nil
+}
+
+// Stop refuses new commands, finishes those it has, and returns when all is
+// applied. It does not flush the store.
+func (g *Group) Stop() {
+	g.stopOnce.Do(func() { close(g.stopping) })
+	<-g.tickDone
+	g.inbox.close()
+	<-g.logDone
+	<-g.applyDone
+	g.cut.wait()
+}
+
+// Status is what a group says of itself.
+type Status struct {
+	Meta     store.Meta
+	Durable  uint64
+	LogBytes int64
+}
+
+// Status reads the group's state.
+func (g *Group) Status() Status {
+	return Status{
+		Meta:     viewMeta(g.cfg.Store),
+		Durable:  g.cfg.Store.Durable(),
+		LogBytes: g.cfg.Log.SizeBytes(),
+	}
+}
+
+func viewMeta(s store.Store) store.Meta {
+	view := s.View()
+	defer view.Close() //nolint:errcheck // a view that was only asked for its Meta
+	return view.Meta()
+}
+
+// fail ends the group: nothing is acknowledged from here on.
+func (g *Group) fail(err error) {
+	g.failOnce.Do(func() {
+		g.inbox.close()
+		close(g.failed)
+		g.cfg.Fatal(err)
+	})
+}
+
+// Propose puts one command into the log and returns what it did, once it is on
+// disk and applied. It stamps time and limits into cmd, which must not be
+// touched until it returns; after an error the bytes that cmd views must stay
+// unchanged for good, because the command may still be on its way. timing, if
+// not nil, gets the time spent in the log and in apply.
+//
+// Errors are *sheaf.Error: NOT_PROPOSED while nothing was done, OUTCOME_UNKNOWN
+// afterwards, DRAINING, NO_SPACE, RATE_LIMITED. A refusal by the state machine
+// is not an error but Result.Refused.
+func (g *Group) Propose(ctx context.Context, cmd *wire.Command, timing *Timing) (apply.Result, error) {
+	if cmd.RequestID != "" {
+		leave, err := g.flying.enter(ctx, cmd.RequestID)
+		if err != nil {
+			return apply.Result{}, &sheaf.Error{
+				Code: sheaf.NotProposed, Err: err,
+				Detail: "gave up while an earlier attempt with this request ID was still at work",
+			}
+		}
+		defer leave()
+		if result, answered, err := g.Known(cmd); err != nil || answered {
+			return result, err
+		}
+	}
+	results, err := g.propose(ctx, []*wire.Command{cmd}, timing)
+	if err != nil {
+		return apply.Result{}, err
+	}
+	return results[0], nil
+}
+
+// ProposeAll is Propose for many independent commands in one round; each has
+// its own result. It does not look for known request IDs first: apply does.
+func (g *Group) ProposeAll(ctx context.Context, cmds []*wire.Command) ([]apply.Result, error) {
+	return g.propose(ctx, cmds, nil)
+}
+
+// Known answers a command whose request ID the state remembers, without
+// touching the log.
+func (g *Group) Known(cmd *wire.Command) (apply.Result, bool, error) {
+	if cmd.RequestID == "" {
+		return apply.Result{}, false, nil
+	}
+	view := g.cfg.Store.View()
+	defer view.Close() //nolint:errcheck // reading is over
+	row, known, err := apply.Lookup(cmd.RequestID, view)
+	if err != nil {
+		return apply.Result{}, false, readError(err)
+	}
+	if !known {
+		return apply.Result{}, false, nil
+	}
+	result, answered := apply.Answer(cmd, row, wire.ConditionHash(cmd.Entries, cmd.IfMatch, cmd.IfNoneMatch))
+	return result, answered, nil
+}
+
+// readError is the *sheaf.Error for a read of the store that failed.
+func readError(err error) error {
+	if errors.Is(err, store.ErrCorrupt) {
+		return &sheaf.Error{Code: sheaf.Corruption, Detail: "the store answered with damaged data", Err: err}
+	}
+	return &sheaf.Error{Code: sheaf.Internal, Detail: "read the store", Err: err}
+}

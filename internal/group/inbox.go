@@ -1,0 +1,148 @@
+package group
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// maxWaiting bounds the commands that wait for the log; their bytes are bounded
+// by admission.
+const maxWaiting = 1 << 16
+
+// Timing is how long a command spent where, for its caller.
+type Timing struct{ Log, Apply time.Duration }
+
+// proposal is a set of commands of one caller on their way.
+type proposal struct {
+	cmds []*wire.Command
+	// state goes from waiting to taken by runLog or to abandoned by the caller,
+	// once: it decides whether a caller who gave up may say "not proposed".
+	state atomic.Int32
+	// done is closed after results, err and timing were written.
+	done    chan struct{}
+	results []apply.Result
+	err     error
+	timing  Timing
+	queued  time.Time
+	logged  time.Time
+}
+
+const (
+	waiting int32 = iota
+	taken
+	abandoned
+)
+
+func newProposal(cmds ...*wire.Command) *proposal {
+	return &proposal{cmds: cmds, done: make(chan struct{}), queued: time.Now()}
+}
+
+func (p *proposal) finish(err error) {
+	p.err = err
+	close(p.done)
+}
+
+// inbox is where proposals wait for the log to be free.
+type inbox struct {
+	mu      sync.Mutex
+	waiting []*proposal
+	count   int // commands in waiting
+	closed  bool
+	signal  chan struct{} // holds one token when waiting may not be empty
+}
+
+// put adds a proposal, or says why it cannot.
+func (in *inbox) put(p *proposal) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed {
+		return sheaf.Errorf(sheaf.Draining, "the node is shutting down")
+	}
+	if in.count >= maxWaiting {
+		return &sheaf.Error{Code: sheaf.RateLimited, Detail: "too many batches wait for the log", RetryAfter: 100 * time.Millisecond}
+	}
+	in.waiting = append(in.waiting, p)
+	in.count += len(p.cmds)
+	in.wake()
+	return nil
+}
+
+func (in *inbox) wake() {
+	select {
+	case in.signal <- struct{}{}:
+	default:
+	}
+}
+
+// take waits for proposals and returns all there are; it swaps in spare as the
+// next waiting list. ok is false when the inbox is closed and empty.
+func (in *inbox) take(spare []*proposal) (batch []*proposal, ok bool) {
+	for {
+		in.mu.Lock()
+		if len(in.waiting) > 0 {
+			batch, in.waiting, in.count = in.waiting, spare[:0], 0
+			in.mu.Unlock()
+			return batch, true
+		}
+		closed := in.closed
+		in.mu.Unlock()
+		if closed {
+			return nil, false
+		}
+		<-in.signal
+	}
+}
+
+func (in *inbox) empty() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.waiting) == 0
+}
+
+func (in *inbox) close() {
+	in.mu.Lock()
+	in.closed = true
+	in.mu.Unlock()
+	in.wake()
+}
+
+// propose hands commands to runLog and waits for their results.
+func (g *Group) propose(ctx context.Context, cmds []*wire.Command, timing *Timing) ([]apply.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, notProposed(err)
+	}
+	p := newProposal(cmds...)
+	if err := g.inbox.put(p); err != nil {
+		return nil, err
+	}
+	select {
+	case <-p.done:
+	case <-g.failed:
+		return nil, sheaf.Errorf(sheaf.OutcomeUnknown, "the node failed and is about to end")
+	case <-ctx.Done():
+		if p.state.CompareAndSwap(waiting, abandoned) {
+			return nil, notProposed(ctx.Err())
+		}
+		// Taken: it will be applied or the process ends. An answer that is
+		// already there is better than "unknown".
+		select {
+		case <-p.done:
+		default:
+			return nil, &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: ctx.Err(), Detail: "the batch was in the log's hands when the caller gave up"}
+		}
+	}
+	if timing != nil {
+		*timing = p.timing
+	}
+	return p.results, p.err
+}
+
+func notProposed(err error) error {
+	return &sheaf.Error{Code: sheaf.NotProposed, Err: err, Detail: "nothing was written by this call"}
+}

@@ -1,0 +1,173 @@
+package group
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/internal/store/memory"
+	"github.com/sheafdb/sheaf/internal/store/pebble"
+	"github.com/sheafdb/sheaf/internal/wal"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// failer is what both *testing.T and *rapid.T are.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Errorf(format string, args ...any)
+}
+
+// rig is one group over a crashable file system and a clock of its own.
+type rig struct {
+	t      failer
+	fs     *vfs.MemFS
+	kind   string
+	limits sheaf.Limits
+	logMax int64
+	nowMS  atomic.Int64
+
+	store store.Store
+	log   *wal.Log
+	group *Group
+}
+
+func newRig(t failer, kind string) *rig {
+	r := &rig{t: t, fs: vfs.NewCrashableMem(), kind: kind, limits: sheaf.DefaultLimits(), logMax: 256 << 20}
+	r.nowMS.Store(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli())
+	r.open()
+	return r
+}
+
+func (r *rig) now() time.Time { return time.UnixMilli(r.nowMS.Load()) }
+
+func (r *rig) openStore() (store.Store, error) {
+	switch r.kind {
+	case "pebble":
+		cfg := pebble.DefaultConfig()
+		cfg.FS, cfg.Dir, cfg.CacheBytes, cfg.MemTableBytes = r.fs, "store", 1<<20, 256<<10
+		cfg.Fatal = func(err error) { panic(err) }
+		return pebble.Open(cfg)
+	case "memory":
+		return memory.Open(memory.Config{FS: r.fs, Dir: "store", Table: memory.Sharded})
+	}
+	return memory.Open(memory.Config{FS: r.fs, Dir: "store", Table: memory.SyncMap})
+}
+
+func (r *rig) open() {
+	r.t.Helper()
+	var err error
+	if r.store, err = r.openStore(); err != nil {
+		r.t.Fatalf("open store: %v", err)
+	}
+	replay := NewReplay(1, r.store, slog.New(slog.DiscardHandler))
+	r.log, err = wal.Open(wal.Config{FS: r.fs, Dir: "log", SegmentBytes: 64 << 10, Logger: slog.New(slog.DiscardHandler)}, replay.Visit)
+	if err != nil {
+		r.t.Fatalf("open log: %v", err)
+	}
+	r.group, err = Start(Config{
+		ID: 1, Store: r.store, Log: r.log, Limits: r.limits, LogBytes: r.logMax, Now: r.now,
+		Fatal:  func(err error) { panic(fmt.Sprintf("group failed: %v", err)) },
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		r.t.Fatalf("start group: %v", err)
+	}
+}
+
+// close stops everything in order, without a flush.
+func (r *rig) close() {
+	r.t.Helper()
+	r.group.Stop()
+	if err := r.log.Close(); err != nil {
+		r.t.Fatalf("close log: %v", err)
+	}
+	if err := r.store.Close(); err != nil {
+		r.t.Fatalf("close store: %v", err)
+	}
+}
+
+// crash loses what was not synced and starts again.
+func (r *rig) crash() {
+	r.t.Helper()
+	clone := r.fs.CrashClone(vfs.CrashCloneCfg{})
+	r.close() // ends the goroutines; what they still write goes to the old disk
+	r.fs = clone
+	r.open()
+}
+
+func (r *rig) entries(entries ...wire.Entry) wire.Entries {
+	r.t.Helper()
+	var raw []byte
+	for i := range entries {
+		raw = wire.AppendEntry(raw, &entries[i])
+	}
+	parsed, err := wire.ParseEntries(raw, r.limits)
+	if err != nil {
+		r.t.Fatalf("parse entries: %v", err)
+	}
+	return parsed
+}
+
+func (r *rig) command(id string, entries ...wire.Entry) *wire.Command {
+	parsed := r.entries(entries...)
+	return &wire.Command{
+		Kind: wire.Fast, RequestID: id, Entries: parsed,
+		Fingerprint: wire.FingerprintOf(parsed, sheaf.Linearizable),
+	}
+}
+
+// v7 makes a request ID issued at the rig's time plus an offset.
+func (r *rig) v7(offset time.Duration) string {
+	id := uuid.Must(uuid.NewV7())
+	ms := uint64(r.nowMS.Load() + offset.Milliseconds())
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	return "v7-" + id.String()
+}
+
+func put(key, value string) wire.Entry { return wire.Entry{Key: []byte(key), Value: []byte(value)} }
+
+// commit proposes and expects success.
+func (r *rig) commit(cmd *wire.Command) uint64 {
+	r.t.Helper()
+	result, err := r.group.Propose(context.Background(), cmd, nil)
+	if err != nil || result.Refused != nil {
+		r.t.Fatalf("propose: %v, refused: %v", err, result.Refused)
+	}
+	return result.Version
+}
+
+// get reads one key; version 0 is absent.
+func (r *rig) get(key string) (value string, version uint64) {
+	r.t.Helper()
+	result, err := r.group.Read(context.Background(), ReadRequest{Keys: [][]byte{[]byte(key)}, MaxBytes: 1 << 20})
+	if err != nil {
+		r.t.Fatalf("read %q: %v", key, err)
+	}
+	return string(result.Items[0].Value), result.Items[0].Version
+}
+
+// waitUntil polls a condition that the group's own goroutines bring about.
+func waitUntil(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatalf("gave up waiting until %s", what)
+		case <-tick.C:
+		}
+	}
+}
