@@ -1,0 +1,128 @@
+// Package admission decides whether a node takes on a request, before work is
+// done for it: it counts the bytes of all requests in flight, and it holds the
+// reasons for which writes are refused for now.
+//
+// It is pure bookkeeping: it reads no clock, disk or network. Whoever watches
+// the disk and the signals tells it.
+package admission
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sheafdb/sheaf"
+)
+
+// Gate is a node's admission. Its methods may be called from any goroutine.
+type Gate struct {
+	limit int64
+	// inFlight never exceeds limit.
+	inFlight atomic.Int64
+	draining atomic.Bool
+	noSpace  atomic.Pointer[string]
+
+	mu sync.Mutex
+	// freed is closed and cleared by the next Release; nil while nobody waits.
+	freed chan struct{}
+}
+
+// NewGate returns a gate that holds at most limit bytes in flight.
+func NewGate(limitBytes int64) *Gate { return &Gate{limit: limitBytes} }
+
+// busyRetry is the wait advised to a caller who meets a full node.
+const busyRetry = 100 * time.Millisecond
+
+// Reserve counts n bytes in flight, or refuses with RATE_LIMITED when they do
+// not fit; it never waits. The caller must Release the same number.
+func (g *Gate) Reserve(n int64) error {
+	for {
+		now := g.inFlight.Load()
+		if now+n > g.limit {
+			return &sheaf.Error{
+				Code: sheaf.RateLimited, RetryAfter: busyRetry,
+				Detail: "the requests in flight hold all the memory that is set aside for them (limits.in_flight_bytes)",
+			}
+		}
+		if g.inFlight.CompareAndSwap(now, now+n) {
+			return nil
+		}
+	}
+}
+
+// ReserveWait is Reserve for a caller that can wait for room until ctx ends.
+func (g *Gate) ReserveWait(ctx context.Context, n int64) error {
+	for {
+		g.mu.Lock()
+		if g.freed == nil {
+			g.freed = make(chan struct{})
+		}
+		freed := g.freed
+		g.mu.Unlock()
+		err := g.Reserve(n) // after asking to be told: no Release is missed
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// Release gives back what Reserve counted.
+func (g *Gate) Release(n int64) {
+	g.inFlight.Add(-n)
+	g.mu.Lock()
+	if g.freed != nil {
+		close(g.freed)
+		g.freed = nil
+	}
+	g.mu.Unlock()
+}
+
+// InFlight returns the bytes in flight and their limit.
+func (g *Gate) InFlight() (now, limit int64) { return g.inFlight.Load(), g.limit }
+
+// Drain refuses writes and reads from here on: the node shuts down.
+func (g *Gate) Drain() { g.draining.Store(true) }
+
+// Draining reports whether Drain was called.
+func (g *Gate) Draining() bool { return g.draining.Load() }
+
+// SetNoSpace refuses writes with NO_SPACE and this detail; an empty detail takes
+// them again. Reads go on.
+func (g *Gate) SetNoSpace(detail string) {
+	if detail == "" {
+		g.noSpace.Store(nil)
+		return
+	}
+	g.noSpace.Store(&detail)
+}
+
+// NoSpace reports whether writes are refused for want of space.
+func (g *Gate) NoSpace() bool { return g.noSpace.Load() != nil }
+
+// spaceRetry is the wait advised when the disk is full.
+const spaceRetry = time.Second
+
+// Write says whether a write may go on.
+func (g *Gate) Write() error {
+	if err := g.Read(); err != nil {
+		return err
+	}
+	if detail := g.noSpace.Load(); detail != nil {
+		return &sheaf.Error{Code: sheaf.NoSpace, Detail: *detail, RetryAfter: spaceRetry}
+	}
+	return nil
+}
+
+// Read says whether a read may go on.
+func (g *Gate) Read() error {
+	if g.draining.Load() {
+		return &sheaf.Error{Code: sheaf.Draining, Detail: "the node is shutting down", RetryAfter: busyRetry}
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+// Package coordinator takes one request of the API through the groups that hold
+// its keys. Both faces, rpc and web, call it and nothing below it; it knows
+// neither of them.
+//
+// It owns the order of checks that the contract promises: shape first, then
+// admission, then (in the group) the request ID, then the conditions, then the
+// write.
+package coordinator
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/admission"
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/group"
+	"github.com/sheafdb/sheaf/internal/telemetry"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// Group is a replica group as the coordinator sees it, wherever its replicas
+// are. See group.Group for what each method promises.
+type Group interface {
+	Propose(ctx context.Context, cmd *wire.Command, timing *group.Timing) (apply.Result, error)
+	ProposeAll(ctx context.Context, cmds []*wire.Command) ([]apply.Result, error)
+	Known(cmd *wire.Command) (apply.Result, bool, error)
+	Read(ctx context.Context, req group.ReadRequest) (group.ReadResult, error)
+	Scan(prefix, start []byte) (*group.Scanner, error)
+}
+
+// Config is what a coordinator needs.
+type Config struct {
+	Group  Group
+	Gate   *admission.Gate
+	Limits sheaf.Limits
+	// RequireETag refuses writes without If-Match or If-None-Match.
+	RequireETag bool
+	// EventualBytes bounds the queue of accepted EVENTUAL batches.
+	EventualBytes int
+	// EventualWindow bounds the acceptance time that a crash can lose.
+	EventualWindow time.Duration
+	Logger         *slog.Logger
+}
+
+// Coordinator carries requests. Its methods may be called from any goroutine.
+type Coordinator struct {
+	cfg      Config
+	eventual *queue
+}
+
+// New returns a coordinator, which must be closed.
+func New(cfg Config) *Coordinator {
+	return &Coordinator{cfg: cfg, eventual: newQueue(cfg)}
+}
+
+// Close writes what the EVENTUAL queue has accepted, and returns when it has.
+func (c *Coordinator) Close() { c.eventual.close() }
+
+// Answer is what a write answers.
+type Answer struct {
+	// Version and ETag are zero when Accepted.
+	Version  uint64
+	ETag     sheaf.ETag
+	Replayed bool
+	// Accepted: at EVENTUAL, in the queue and not yet durable.
+	Accepted bool
+}
+
+// PutAll writes one batch. req's entries must stay unchanged for good: they may
+// still be on their way to the disk when an error is returned. stages may be
+// nil. Errors are *sheaf.Error.
+func (c *Coordinator) PutAll(ctx context.Context, req *wire.PutAll, stages *telemetry.Stages) (Answer, error) {
+	start := time.Now()
+	cmd, err := c.command(ctx, req)
+	if err != nil {
+		return Answer{}, err
+	}
+	if err := c.cfg.Gate.Write(); err != nil {
+		return Answer{}, err
+	}
+	stages.Since(telemetry.Route, start)
+	if req.Consistency == sheaf.Eventual {
+		return c.accept(ctx, cmd)
+	}
+	var timing group.Timing
+	result, err := c.cfg.Group.Propose(ctx, cmd, &timing)
+	if err != nil {
+		return Answer{}, err
+	}
+	if timing.Log > 0 { // a replay does not touch the log
+		stages.Add(telemetry.Log, timing.Log)
+		stages.Add(telemetry.Apply, timing.Apply)
+	}
+	return answerOf(result)
+}
+
+func answerOf(result apply.Result) (Answer, error) {
+	if result.Refused != nil {
+		return Answer{}, result.Refused
+	}
+	return Answer{Version: result.Version, ETag: result.ETag.ETag(), Replayed: result.Replayed}, nil
+}
+
+func (c *Coordinator) accept(ctx context.Context, cmd *wire.Command) (Answer, error) {
+	result, known, err := c.cfg.Group.Known(cmd)
+	switch {
+	case err != nil:
+		return Answer{}, err
+	case known && result.Refused != nil:
+		return Answer{}, result.Refused
+	case known:
+		return Answer{Accepted: true, Replayed: true}, nil
+	}
+	if err := c.eventual.put(ctx, cmd); err != nil {
+		return Answer{}, err
+	}
+	return Answer{Accepted: true}, nil
+}
+
+// command checks the shape of what is around the entries and builds the command.
+func (c *Coordinator) command(ctx context.Context, req *wire.PutAll) (*wire.Command, error) {
+	if req.RequestID != "" {
+		if err := sheaf.RequestID(req.RequestID).Validate(); err != nil {
+			return nil, sheaf.Invalid("request_id", "%s", err)
+		}
+	}
+	cmd := &wire.Command{
+		Kind: wire.Fast, After: req.After, RequestID: req.RequestID,
+		Level: req.Consistency, Entries: req.Entries,
+	}
+	var err error
+	if cmd.IfMatch, err = wire.ParseMatch("if_match", req.IfMatch); err != nil {
+		return nil, err
+	}
+	if cmd.IfNoneMatch, err = wire.ParseMatch("if_none_match", req.IfNoneMatch); err != nil {
+		return nil, err
+	}
+	conditional := cmd.IfMatch.Set || cmd.IfNoneMatch.Set
+	if req.Consistency == sheaf.Eventual && (conditional || req.Entries.Conditional()) {
+		return nil, sheaf.Invalid("consistency", "is eventual, which takes no conditions: leave out if_match, if_none_match and if_version, or choose another level")
+	}
+	if c.cfg.RequireETag && !conditional {
+		return nil, sheaf.Errorf(sheaf.ETagRequired, "send if_match with the keys' ETag, or if_none_match * for new keys")
+	}
+	cmd.Fingerprint = wire.FingerprintOf(req.Entries, req.Consistency)
+	if deadline, ok := ctx.Deadline(); ok {
+		// A far deadline would keep the row for as long: bound it.
+		latest := time.Now().Add(c.cfg.Limits.RequestIDRetention)
+		if deadline.After(latest) {
+			deadline = latest
+		}
+		cmd.DeadlineMS = uint64(deadline.UnixMilli())
+	}
+	return cmd, nil
+}

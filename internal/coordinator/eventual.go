@@ -1,0 +1,149 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// queue holds the EVENTUAL batches that were accepted and are not yet durable.
+// One goroutine takes all there are and proposes them as one round, so many
+// small batches become one write of the log. Invariants:
+//
+//   - At most EventualBytes are queued or on their way.
+//   - The batches that a crash would lose were accepted within EventualWindow
+//     of each other: when the oldest is older than that, put waits.
+//   - Every accepted batch is proposed, unless the process dies.
+type queue struct {
+	cfg Config
+
+	mu      sync.Mutex
+	waiting []*wire.Command
+	bytes   int       // of waiting and of the round on its way
+	oldest  time.Time // acceptance of the oldest batch not yet durable
+	landed  chan struct{}
+	closed  bool
+
+	work chan struct{} // one token when waiting may not be empty
+	done chan struct{}
+}
+
+func newQueue(cfg Config) *queue {
+	q := &queue{cfg: cfg, landed: make(chan struct{}), work: make(chan struct{}, 1), done: make(chan struct{})}
+	go q.run()
+	return q
+}
+
+// put accepts one batch, or says why not.
+func (q *queue) put(ctx context.Context, cmd *wire.Command) error {
+	size := len(cmd.Entries.Raw())
+	for {
+		q.mu.Lock()
+		switch now := time.Now(); {
+		case q.closed:
+			q.mu.Unlock()
+			return sheaf.Errorf(sheaf.Draining, "the node is shutting down")
+		case q.bytes > 0 && q.bytes+size > q.cfg.EventualBytes:
+			q.mu.Unlock()
+			return &sheaf.Error{
+				Code: sheaf.RateLimited, RetryAfter: q.cfg.EventualWindow,
+				Detail: "the queue of accepted batches is full (eventual.queue_bytes)",
+			}
+		case q.bytes > 0 && now.Sub(q.oldest) > q.cfg.EventualWindow:
+			landed := q.landed
+			q.mu.Unlock()
+			select {
+			case <-landed:
+			case <-ctx.Done():
+				return &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err()}
+			}
+		default:
+			if q.bytes == 0 {
+				q.oldest = now
+			}
+			// The caller is answered now: its deadline must not undo that.
+			cmd.DeadlineMS = 0
+			q.waiting = append(q.waiting, cmd)
+			q.bytes += size
+			q.mu.Unlock()
+			q.wake()
+			return nil
+		}
+	}
+}
+
+func (q *queue) wake() {
+	select {
+	case q.work <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) run() {
+	defer close(q.done)
+	for range q.work {
+		q.mu.Lock()
+		round, closed := q.waiting, q.closed
+		q.waiting = nil
+		taken := time.Now() // whatever is accepted from here on is younger
+		q.mu.Unlock()
+		if len(round) > 0 {
+			q.propose(round)
+			q.land(round, taken)
+			q.wake()
+			continue
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+// land counts a round as durable and lets waiting callers in.
+func (q *queue) land(round []*wire.Command, taken time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, cmd := range round {
+		q.bytes -= len(cmd.Entries.Raw())
+	}
+	q.oldest = taken
+	close(q.landed)
+	q.landed = make(chan struct{})
+}
+
+// retryEvery is the wait before a round that found the node full is tried again.
+const retryEvery = 20 * time.Millisecond
+
+// propose writes a round. It tries until the round is in the log or the node
+// has failed: the callers were told "accepted".
+func (q *queue) propose(round []*wire.Command) {
+	for {
+		results, err := q.cfg.Group.ProposeAll(context.Background(), round)
+		switch {
+		case err == nil:
+			for i, result := range results {
+				if result.Refused != nil {
+					q.cfg.Logger.Debug("accepted batch was refused", "request_id", round[i].RequestID, "err", result.Refused)
+				}
+			}
+			return
+		case errors.Is(err, sheaf.RateLimited), errors.Is(err, sheaf.NoSpace):
+			time.Sleep(retryEvery)
+		default:
+			q.cfg.Logger.Error("accepted batches were lost", "batches", len(round), "err", err)
+			return
+		}
+	}
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.wake()
+	<-q.done
+}
