@@ -53,6 +53,7 @@ func (s *Store) Apply(m *store.Mutations) error {
 	if err := batch.Set(metaKey, appendMeta(s.meta[:0], m.Meta), nil); err != nil {
 		return fmt.Errorf("apply log entry %d: %w", index, err)
 	}
+	s.due.note(m)
 	if err := batch.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("apply log entry %d: %w", index, s.readError(err))
 	}

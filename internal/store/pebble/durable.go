@@ -111,20 +111,28 @@ func (s *Store) flush() error {
 		return errClosed
 	default:
 	}
-	select {
-	case <-s.flushErrors: // of a flush that nobody waited for
-	default:
-	}
+	before := s.flushesBegun.Load()
 	done, err := s.db.AsyncFlush()
 	if err != nil {
 		return err
 	}
-	select {
-	case <-done:
-		return nil
-	case err := <-s.flushErrors:
-		return err
-	case <-s.closing:
-		return errClosed
+	for {
+		select {
+		case <-done:
+			return nil
+		case failed := <-s.flushErrors:
+			// Pebble is still trying what an earlier caller was told of.
+			if failed.number > before {
+				return failed.err
+			}
+		case <-s.closing:
+			return errClosed
+		}
 	}
+}
+
+// flushError is why one of Pebble's flushes failed.
+type flushError struct {
+	number uint64
+	err    error
 }

@@ -17,6 +17,7 @@ func (s *Store) listener() *pebble.EventListener {
 	// reported as a background error.
 	var flushErr error
 	return &pebble.EventListener{
+		FlushBegin: func(pebble.FlushInfo) { s.flushesBegun.Add(1) },
 		FlushEnd: func(info pebble.FlushInfo) {
 			flushErr = info.Err
 			select {
@@ -27,8 +28,9 @@ func (s *Store) listener() *pebble.EventListener {
 		BackgroundError: func(err error) {
 			s.logger.Error("pebble background work failed", "err", err)
 			if err != nil && err == flushErr {
+				// Pebble runs one flush at a time: this is the one begun last.
 				select {
-				case s.flushErrors <- err:
+				case s.flushErrors <- flushError{s.flushesBegun.Load(), err}:
 				default:
 				}
 			}

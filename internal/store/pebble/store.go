@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -43,12 +44,15 @@ type Store struct {
 	batch   *pebble.Batch
 	meta    [metaBytes]byte
 
+	due     dueBounds
 	durable durable
 
 	// flushMu makes one Flush wait for another, so that flushErrors belongs to
 	// the one that holds it. It has room for one: the first error is the answer.
 	flushMu     sync.Mutex
-	flushErrors chan error
+	flushErrors chan flushError
+	// flushesBegun numbers Pebble's flushes.
+	flushesBegun atomic.Uint64
 
 	closing chan struct{}
 }
@@ -66,7 +70,7 @@ func Open(cfg Config) (*Store, error) {
 		dir:         cfg.Dir,
 		logger:      cfg.Logger,
 		fatal:       cfg.Fatal,
-		flushErrors: make(chan error, 1),
+		flushErrors: make(chan flushError, 1),
 		closing:     make(chan struct{}),
 		durable:     durable{flushed: make(chan struct{}, 1), watcher: make(chan struct{})},
 	}
@@ -94,7 +98,7 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %w", err), db.Close())
 	}
-	s.applied = meta.Index
+	s.applied, s.due.applied = meta.Index, meta.Index
 	s.durable.index.Store(meta.Index)
 	go s.watchFlushes()
 	s.batch = db.NewBatchWithSize(batchBytes, pebble.WithMaxRetainedSizeBytes(batchRetainedBytes))

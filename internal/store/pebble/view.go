@@ -89,12 +89,19 @@ func (v *view) keep(data []byte) []byte {
 }
 
 func (v *view) DueKeys(prefix []byte, visit func(key []byte) bool) error {
-	lower := spaceKey(store.Due, prefix)
-	iter, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: successor(lower)})
+	from := v.store.due.from(v.Meta().Index, prefix)
+	iter, err := v.snap.NewIter(&pebble.IterOptions{
+		LowerBound: spaceKey(store.Due, from), UpperBound: successor(spaceKey(store.Due, prefix)),
+	})
 	if err != nil {
 		return fmt.Errorf("read due keys: %w", v.store.readError(err))
 	}
-	for ok := iter.First(); ok && visit(iter.Key()[1:]); ok = iter.Next() {
+	ok := iter.First()
+	if ok && len(prefix) == 1 {
+		v.store.due.found(v.Meta().Index, iter.Key()[1:])
+	}
+	for ok && visit(iter.Key()[1:]) {
+		ok = iter.Next()
 	}
 	// Close reports the error that ended the iteration, if there was one.
 	if err := iter.Close(); err != nil {
