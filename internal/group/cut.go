@@ -57,37 +57,46 @@ func (c *cutter) run() {
 	c.mu.Unlock()
 }
 
+// cutAttempts is how many runs a round waits for: one that was already on its
+// way, one that flushes all that is applied, and one for what was applied late.
+const cutAttempts = 3
+
 // waitForRoom returns when the log is within its bound. When the store cannot
 // be flushed it says so instead of waiting for ever.
 func (c *cutter) waitForRoom() error {
-	for tried := false; c.g.cfg.Log.SizeBytes() >= c.g.cfg.LogBytes; tried = true {
+	for range cutAttempts {
+		if c.g.cfg.Log.SizeBytes() < c.g.cfg.LogBytes {
+			return nil
+		}
 		c.maybe()
-		c.mu.Lock()
-		for c.running {
-			c.idle.Wait()
-		}
-		err := c.err
-		c.mu.Unlock()
-		if err == nil && !tried {
-			continue
-		}
-		code := sheaf.RateLimited
-		if errors.Is(err, syscall.ENOSPC) {
-			code = sheaf.NoSpace
-		}
-		return &sheaf.Error{
-			Code: code, Err: err, RetryAfter: time.Second,
-			Detail: "the log is full and could not be cut",
+		if err := c.wait(); err != nil {
+			return c.full(err)
 		}
 	}
-	return nil
+	if c.g.cfg.Log.SizeBytes() < c.g.cfg.LogBytes {
+		return nil
+	}
+	return c.full(nil)
 }
 
-// wait returns when no run is on its way.
-func (c *cutter) wait() {
+// full is the answer to a round that finds no room in the log.
+func (c *cutter) full(cause error) error {
+	code := sheaf.RateLimited
+	if errors.Is(cause, syscall.ENOSPC) {
+		code = sheaf.NoSpace
+	}
+	return &sheaf.Error{
+		Code: code, Err: cause, RetryAfter: time.Second,
+		Detail: "the log is full and could not be cut",
+	}
+}
+
+// wait returns when no run is on its way, with the error of the last.
+func (c *cutter) wait() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.running {
 		c.idle.Wait()
 	}
+	return c.err
 }
