@@ -1,0 +1,122 @@
+package rpc
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sheafdb/sheaf"
+	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
+	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/telemetry"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// putAll is the walk of one batch: receive it, view its entries in place, carry
+// it through the coordinator, answer.
+func (s *Server) putAll(c *call) error {
+	msg, release, err := s.receive(c)
+	if err != nil {
+		return err
+	}
+	defer release()
+	at := time.Now()
+	req, err := wire.DecodePutAll(msg, s.cfg.Limits)
+	if err != nil {
+		return err
+	}
+	c.stages.Since(telemetry.Decode, at)
+	answer, err := s.write(c, &req)
+	if err != nil {
+		return err
+	}
+	return c.stream.SendMsg(&sheafv1.PutAllResponse{
+		Version: answer.Version, Etag: string(answer.ETag),
+		Replayed: answer.Replayed, Accepted: answer.Accepted,
+	})
+}
+
+// deleteAll is putAll for a batch of deletes.
+func (s *Server) deleteAll(c *call) error {
+	msg, release, err := s.receive(c)
+	if err != nil {
+		return err
+	}
+	defer release()
+	at := time.Now()
+	var in sheafv1.DeleteAllRequest
+	if err := wire.CheckRepeated(msg, 2, "keys", s.cfg.Limits); err != nil {
+		return err
+	}
+	if err := proto.Unmarshal(msg, &in); err != nil {
+		return sheaf.Invalid("request", "is not a DeleteAllRequest: %s", err)
+	}
+	req, err := deletes(&in, s.cfg.Limits)
+	if err != nil {
+		return err
+	}
+	c.stages.Since(telemetry.Decode, at)
+	answer, err := s.write(c, &req)
+	if err != nil {
+		return err
+	}
+	return c.stream.SendMsg(&sheafv1.DeleteAllResponse{
+		Version: answer.Version, Etag: string(answer.ETag),
+		Replayed: answer.Replayed, Accepted: answer.Accepted,
+	})
+}
+
+// deletes is the batch that a DeleteAllRequest stands for.
+func deletes(in *sheafv1.DeleteAllRequest, limits sheaf.Limits) (wire.PutAll, error) {
+	level, err := wire.LevelOf(uint64(in.Consistency))
+	if err != nil {
+		return wire.PutAll{}, err
+	}
+	if err := coordinator.CheckKeys(in.Keys, limits); err != nil {
+		return wire.PutAll{}, err
+	}
+	var raw []byte
+	for _, key := range in.Keys {
+		raw = wire.AppendEntry(raw, &wire.Entry{Key: key, Delete: true})
+	}
+	entries, err := wire.ParseEntries(raw, limits)
+	return wire.PutAll{
+		RequestID: in.RequestId, Entries: entries, Consistency: level,
+		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, After: in.After,
+	}, err
+}
+
+// write settles the request ID and runs the batch.
+func (s *Server) write(c *call, req *wire.PutAll) (coordinator.Answer, error) {
+	answer, err := s.writeOnce(c, req)
+	if s.cfg.Metrics != nil {
+		reason := ""
+		if err != nil {
+			reason = string(sheaf.CodeOf(err))
+		}
+		s.cfg.Metrics.ObservePutAll(telemetry.PutAllSample{
+			Face: "grpc", Consistency: req.Consistency.String(), Reason: reason,
+			Latency: time.Since(c.began), Entries: req.Entries.Len(), Bytes: len(req.Entries.Raw()),
+			Stages: &c.stages,
+		})
+	}
+	if s.cfg.Tracing {
+		telemetry.RecordStages(c.stream.Context(), &c.stages, time.Now())
+	}
+	return answer, err
+}
+
+func (s *Server) writeOnce(c *call, req *wire.PutAll) (coordinator.Answer, error) {
+	if ids := metadata.ValueFromIncomingContext(c.stream.Context(), "idempotency-key"); len(ids) > 0 {
+		if len(ids) > 1 || req.RequestID != "" && req.RequestID != ids[0] {
+			return coordinator.Answer{}, sheaf.Invalid("request_id", "is given twice and differs: %s", fmt.Sprintf("%q in the message, %q in the metadata", req.RequestID, ids))
+		}
+		req.RequestID = ids[0]
+	}
+	if req.RequestID == "" && s.cfg.RequireRequestID {
+		return coordinator.Answer{}, sheaf.Errorf(sheaf.RequestIDRequired, "this node requires a request ID (require_request_id): set request_id")
+	}
+	return c.core.PutAll(c.stream.Context(), req, &c.stages)
+}

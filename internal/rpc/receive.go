@@ -1,0 +1,107 @@
+package rpc
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/telemetry"
+)
+
+// sizeHeader is how a client announces the size of its request, so that the
+// memory can be reserved before it is read.
+const sizeHeader = "sheaf-batch-bytes"
+
+const (
+	// receiveWait is how long a request waits for memory before it is refused.
+	receiveWait = time.Second
+	// receiveTimeout is how long a client that did not announce a size may take
+	// to send its request: until then the largest size is held for it.
+	receiveTimeout = 30 * time.Second
+)
+
+// receive reads the stream's one request, with its bytes counted as in flight
+// before they are read. The caller must call release when it is done with them.
+//
+// A client that announces no size is taken to send the largest one until its
+// request is there, and only half of the memory is for such clients.
+//
+// The stage "admit" is the wait for memory; the time that the bytes take to
+// arrive is the network's, and counts to no stage here.
+func (s *Server) receive(c *call) (msg []byte, release func(), err error) {
+	stream := c.stream
+	ctx, cancel := context.WithTimeout(stream.Context(), receiveWait)
+	defer cancel()
+	limit := int64(s.cfg.Limits.BatchBytes)
+	announced := announcedSize(stream.Context())
+	if announced > limit+requestOverheadBytes {
+		return nil, nil, sheaf.Errorf(sheaf.BatchTooLarge, "the request has %d bytes, where at most %d are allowed (limits.batch_bytes): split the batch", announced, limit)
+	}
+	reserved := announced
+	if announced <= 0 {
+		select {
+		case s.unannounced <- struct{}{}:
+			defer func() { <-s.unannounced }()
+		case <-ctx.Done():
+			return nil, nil, &sheaf.Error{
+				Code: sheaf.RateLimited, RetryAfter: receiveWait,
+				Detail: "too many requests are arriving whose size was not announced (metadata " + sizeHeader + ")",
+			}
+		}
+		reserved = limit + requestOverheadBytes
+	}
+	if err := s.cfg.Gate.ReserveWait(ctx, reserved); err != nil {
+		return nil, nil, err
+	}
+	c.stages.Since(telemetry.Admit, c.began)
+	var f frame
+	if announced > 0 {
+		err = stream.RecvMsg(&f)
+	} else {
+		err = receiveWithin(stream, &f, receiveTimeout)
+	}
+	size := int64(len(f.bytes))
+	switch {
+	case err != nil:
+		s.cfg.Gate.Release(reserved)
+		return nil, nil, receiveError(err, s.cfg.Limits.BatchBytes)
+	case size > reserved:
+		s.cfg.Gate.Release(reserved)
+		return nil, nil, sheaf.Invalid("request", "has %d bytes but %s announced %d", size, sizeHeader, announced)
+	}
+	s.cfg.Gate.Release(reserved - size)
+	return f.bytes, func() { s.cfg.Gate.Release(size) }, nil
+}
+
+// receiveWithin is RecvMsg with a time limit. When it gives up, the handler
+// returns, which ends the stream and with it the RecvMsg.
+func receiveWithin(stream grpc.ServerStream, f *frame, limit time.Duration) error {
+	received := make(chan error, 1)
+	var mine frame
+	go func() { received <- stream.RecvMsg(&mine) }()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case err := <-received:
+		*f = mine
+		return err
+	case <-timer.C:
+		return context.DeadlineExceeded
+	}
+}
+
+func announcedSize(ctx context.Context) int64 {
+	values := metadata.ValueFromIncomingContext(ctx, sizeHeader)
+	if len(values) != 1 {
+		return 0
+	}
+	n, err := strconv.ParseInt(values[0], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,165 @@
+// Package rpc is the gRPC face: it receives requests, hands them to the
+// coordinator, and answers with the codes of the error table.
+//
+// The data methods are handled as streams although they are unary on the wire:
+// a generated unary handler reads and decodes the message before any of our
+// code runs, so neither could its memory be reserved first nor a malformed
+// message be answered by the table. See docs/non-obvious.md.
+package rpc
+
+import (
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/sheafdb/sheaf"
+	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
+	"github.com/sheafdb/sheaf/internal/admission"
+	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/telemetry"
+)
+
+// Config is what the gRPC face needs.
+type Config struct {
+	Gate   *admission.Gate
+	Limits sheaf.Limits
+	// RequireRequestID refuses writes that have none.
+	RequireRequestID bool
+	Metrics          *telemetry.Metrics
+	// Status answers NodeService.GetStatus.
+	Status func() *sheafv1.GetStatusResponse
+	// Credentials secure the connections; nil is plain text.
+	Credentials credentials.TransportCredentials
+	// Tracing adds spans for every call.
+	Tracing bool
+	Logger  *slog.Logger
+}
+
+// Limits that are gRPC's own.
+const (
+	// requestOverheadBytes is what a request may carry beside its entries.
+	requestOverheadBytes = 64 << 10
+	maxHeaderBytes       = 16 << 10
+	connectionTimeout    = 5 * time.Second
+	// KeepaliveMinTime is how often a client may ping. It must stay below
+	// client.KeepaliveTime, or the server answers too_many_pings.
+	KeepaliveMinTime = 10 * time.Second
+)
+
+// Server is the gRPC face of a node.
+type Server struct {
+	*grpc.Server
+	cfg    Config
+	core   atomic.Pointer[coordinator.Coordinator]
+	health *health.Server
+	// unannounced holds one token per request of unknown size on its way in.
+	unannounced chan struct{}
+}
+
+// New returns a server that answers DRAINING, and NOT_SERVING to health checks,
+// until SetCore.
+func New(cfg Config) *Server {
+	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.MaxRecvMsgSize(cfg.Limits.BatchBytes + requestOverheadBytes),
+		grpc.MaxConcurrentStreams(uint32(cfg.Limits.StreamsPerConnection)),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.ConnectionTimeout(connectionTimeout),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: KeepaliveMinTime, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.WaitForHandlers(true),
+	}
+	if cfg.Credentials != nil {
+		options = append(options, grpc.Creds(cfg.Credentials))
+	}
+	if cfg.Tracing {
+		options = append(options, grpc.StatsHandler(otelgrpc.NewServerHandler()))
+	}
+	s := &Server{
+		Server:      grpc.NewServer(options...),
+		cfg:         cfg,
+		health:      health.NewServer(),
+		unannounced: make(chan struct{}, max(1, cfg.Limits.InFlightBytes/2/int64(cfg.Limits.BatchBytes))),
+	}
+	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
+	s.RegisterService(&kvService, s)
+	sheafv1.RegisterNodeServiceServer(s.Server, nodeService{status: cfg.Status})
+	healthpb.RegisterHealthServer(s.Server, s.health)
+	reflection.Register(s.Server)
+	return s
+}
+
+// SetCore begins to serve: recovery is over.
+func (s *Server) SetCore(core *coordinator.Coordinator) {
+	s.core.Store(core)
+	s.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	s.health.SetServingStatus(kvService.ServiceName, healthpb.HealthCheckResponse_SERVING)
+}
+
+// Drain tells health checks that the node is going away.
+func (s *Server) Drain() { s.health.Shutdown() }
+
+// kvService is sheaf.v1.KVService with handlers of our own for every method.
+var kvService = grpc.ServiceDesc{
+	ServiceName: sheafv1.KVService_ServiceDesc.ServiceName,
+	HandlerType: (*any)(nil),
+	Metadata:    sheafv1.KVService_ServiceDesc.Metadata,
+	Streams: []grpc.StreamDesc{
+		{StreamName: "PutAll", Handler: handler("putall", (*Server).putAll)},
+		{StreamName: "GetAll", Handler: handler("getall", (*Server).getAll)},
+		{StreamName: "DeleteAll", Handler: handler("deleteall", (*Server).deleteAll)},
+		{StreamName: "Scan", Handler: handler("scan", (*Server).scan), ServerStreams: true},
+	},
+}
+
+// call is one call on its way through the face.
+type call struct {
+	stream grpc.ServerStream
+	core   *coordinator.Coordinator
+	stages telemetry.Stages
+	began  time.Time
+}
+
+// handler wraps a method with what all have in common: the node must be
+// serving, the answer carries the server's time and the stages, and an error
+// becomes a status.
+func handler(name string, method func(*Server, *call) error) grpc.StreamHandler {
+	return func(srv any, stream grpc.ServerStream) error {
+		s := srv.(*Server)
+		c := &call{stream: stream, core: s.core.Load(), began: time.Now()}
+		var err error
+		if c.core == nil {
+			err = &sheaf.Error{Code: sheaf.Draining, Detail: "the node is starting up", RetryAfter: time.Second}
+		} else {
+			err = method(s, c)
+		}
+		trailer := metadata.Pairs("sheaf-time-ms", strconv.FormatInt(time.Now().UnixMilli(), 10))
+		if timing := c.stages.ServerTiming(); timing != "" {
+			trailer.Set("server-timing", timing)
+		}
+		stream.SetTrailer(trailer)
+		reason := "ok"
+		if gone := stream.Context().Err(); err != nil && gone != nil && sheaf.CodeOf(err) == sheaf.Internal {
+			err = &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: gone, Detail: "the caller went away"}
+		}
+		if err != nil {
+			e := sheaf.AsError(err)
+			reason = string(e.Code)
+			if e.Code == sheaf.Internal {
+				s.cfg.Logger.Error("request failed", "method", name, "err", err)
+			}
+		}
+		s.cfg.Metrics.ObserveRequest("grpc", name, reason, time.Since(c.began))
+		return statusOf(err)
+	}
+}
