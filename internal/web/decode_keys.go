@@ -1,0 +1,128 @@
+package web
+
+import (
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+var getAllFields = []string{"keys", "keys_b64", "consistency", "after"}
+
+// keyList gathers the keys of a request that names only keys: those of "keys"
+// come first and then those of "keys_b64", however the body orders the fields.
+type keyList struct {
+	limits sheaf.Limits
+	// plain view the body, which must therefore be kept; decoded do not.
+	plain, decoded [][]byte
+	memory         []byte // holds decoded, together with what it outgrew
+}
+
+// next reads one key, of the list that d is in.
+func (l *keyList) next(d *document, name string) error {
+	if len(l.plain)+len(l.decoded) >= l.limits.BatchEntries {
+		return sheaf.Errorf(sheaf.BatchTooLarge, "more than %d keys (limits.batch_entries): split the request", l.limits.BatchEntries)
+	}
+	key, err := d.string("")
+	if err != nil {
+		return err
+	}
+	if name == "keys_b64" {
+		begin := len(l.memory)
+		if l.memory, err = d.fromBase64("", l.memory, key, l.limits.KeyBytes); err != nil {
+			return err
+		}
+		key = l.memory[begin:len(l.memory):len(l.memory)]
+	}
+	switch {
+	case len(key) == 0:
+		return sheaf.Invalid(d.field(""), "is empty")
+	case len(key) > l.limits.KeyBytes:
+		return sheaf.Invalid(d.field(""), "has %d bytes: at most %d are allowed", len(key), l.limits.KeyBytes)
+	}
+	if name == "keys_b64" {
+		l.decoded = append(l.decoded, key)
+	} else {
+		l.plain = append(l.plain, key)
+	}
+	return nil
+}
+
+func (l *keyList) all() [][]byte {
+	if len(l.plain) == 0 {
+		return l.decoded
+	}
+	return append(l.plain, l.decoded...)
+}
+
+// decodeGetAll reads the body of /v1/getall, which it changes. The keys of the
+// result view it.
+func decodeGetAll(body []byte, limits sheaf.Limits) (coordinator.GetAll, error) {
+	var req coordinator.GetAll
+	keys := keyList{limits: limits}
+	d, err := newDocument(body)
+	if err != nil {
+		return req, err
+	}
+	err = d.object(getAllFields, func(name string) (err error) {
+		switch name {
+		case "keys", "keys_b64":
+			return d.array(name, func() error { return keys.next(d, name) })
+		case "consistency":
+			req.Consistency, err = d.consistency(name)
+		case "after":
+			req.After, err = d.uint(name)
+		}
+		return err
+	})
+	req.Keys = keys.all()
+	return req, err
+}
+
+// decodeDeleteAll reads the body of /v1/deleteall, which it changes. The result
+// keeps nothing of it.
+func decodeDeleteAll(body []byte, limits sheaf.Limits) (wire.PutAll, error) {
+	var req wire.PutAll
+	keys := keyList{limits: limits}
+	d, err := newDocument(body)
+	if err != nil {
+		return req, err
+	}
+	err = d.object(deleteAllFields, func(name string) error {
+		if name != "keys" && name != "keys_b64" {
+			return d.envelope(name, &req)
+		}
+		return d.array(name, func() error { return keys.next(d, name) })
+	})
+	if err != nil {
+		return req, err
+	}
+	req.Entries, err = deletesOf(&keys, limits)
+	return req, err
+}
+
+// deletesOf encodes a batch of deletes. It finds duplicates itself, to name them
+// as the caller does: the caller's body has no entries.
+func deletesOf(keys *keyList, limits sheaf.Limits) (wire.Entries, error) {
+	set := wire.NewKeySet()
+	defer set.Release()
+	var raw []byte
+	for i, key := range keys.all() {
+		if first, dup := set.Add(key); dup {
+			return wire.Entries{}, sheaf.Invalid(keys.field(i), "is the same key as %s: a batch deletes each key once", keys.field(first))
+		}
+		raw = wire.AppendEntry(raw, &wire.Entry{Key: key, Delete: true})
+	}
+	if len(raw) == 0 {
+		return wire.Entries{}, sheaf.Invalid("keys", "is empty: name at least one key, in keys or keys_b64")
+	}
+	return wire.ParseEntries(exact(raw), limits)
+}
+
+// field is how the caller named the i-th key of all.
+func (l *keyList) field(i int) string {
+	d := document{list: "keys", index: i}
+	if i >= len(l.plain) {
+		d = document{list: "keys_b64", index: i - len(l.plain)}
+	}
+	return d.field("")
+}

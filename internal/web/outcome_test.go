@@ -1,0 +1,79 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// stall lets the node log but not apply, until the test calls release.
+func (r *rig) stall(t *testing.T) (release func()) {
+	t.Helper()
+	view := r.store.View() // a view of this store holds up Apply
+	return func() {
+		if err := view.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+const stalledBatch = `{"request_id":"r","entries":[{"key":"a","value":"1"}]}`
+
+// settled sends the batch again and checks that the first attempt was applied.
+func (r *rig) settled(t *testing.T) {
+	t.Helper()
+	if got := r.do(t, "POST", "/v1/putall", stalledBatch); got.StatusCode != 200 || !strings.Contains(got.body, `"replayed":true`) {
+		t.Errorf("the retry got %d %s", got.StatusCode, got.body)
+	}
+}
+
+func TestPassedDeadlineLeavesTheOutcomeUnknown(t *testing.T) {
+	node := newRig(t, nil)
+	release := node.stall(t)
+	got := node.do(t, "POST", "/v1/putall", stalledBatch, timeoutHeader, "50")
+	release()
+	if got.StatusCode != 504 || !strings.Contains(got.body, `"reason":"OUTCOME_UNKNOWN","retry":"same-id","outcome":"unknown"`) {
+		t.Errorf("got %d %s", got.StatusCode, got.body)
+	}
+	node.settled(t)
+}
+
+func TestClientThatLeavesFreesItsRequest(t *testing.T) {
+	node := newRig(t, nil)
+	release := node.stall(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	req, err := http.NewRequestWithContext(ctx, "POST", node.URL+"/v1/putall", strings.NewReader(stalledBatch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := make(chan error)
+	go func() {
+		_, err := node.Client().Do(req) //nolint:bodyclose // there is no answer
+		left <- err
+	}()
+	wait(t, "the request is counted", func() bool { now, _ := node.gate.InFlight(); return now > 0 })
+	cancel()
+	if err := <-left; err == nil {
+		t.Error("there was an answer")
+	}
+	wait(t, "the request is given up", func() bool { now, _ := node.gate.InFlight(); return now == 0 })
+	release()
+	if got := node.do(t, "GET", "/v1/keys/a", ""); got.StatusCode == 200 {
+		node.settled(t)
+	}
+}
+
+// wait returns when a condition holds.
+func wait(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("gave up waiting until %s", what)
+		}
+		runtime.Gosched()
+	}
+}

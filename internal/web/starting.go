@@ -1,0 +1,19 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/sheafdb/sheaf"
+)
+
+// Starting answers every request with DRAINING: what a node says until it has
+// recovered and New's handler takes over.
+func Starting(w http.ResponseWriter, _ *http.Request) {
+	p := problemOf(&sheaf.Error{Code: sheaf.Draining, Detail: "the node is starting up", RetryAfter: time.Second})
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // a client that went away needs no answer
+}
