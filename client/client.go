@@ -1,0 +1,104 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+
+	"github.com/sheafdb/sheaf"
+	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
+)
+
+// Client is a connection to one node. It is safe for concurrent use, and one
+// is enough for a program: calls share its connection.
+type Client struct {
+	conn    *grpc.ClientConn
+	secure  *handshake // nil on plain text
+	retry   RetryPolicy
+	timeout time.Duration
+	closed  atomic.Bool
+
+	// clock is the server's, as far as its answers have told.
+	clock serverClock
+}
+
+// maxAnswerBytes is the largest message a Client takes: an answer holds at most
+// one batch of values, plus the keys and versions around them.
+var maxAnswerBytes = 2 * sheaf.DefaultLimits().BatchBytes
+
+// minConnectTimeout bounds one attempt to connect, with its TLS handshake.
+const minConnectTimeout = 5 * time.Second
+
+// New returns a Client of the node at addr, "host:port". It connects with the
+// first call, so an address that nobody listens on is that call's error.
+//
+// A loopback host is spoken to in plain text and any other over TLS 1.3 with
+// the system's roots, unless [WithTLS] or [WithInsecure] say otherwise. The
+// error says which argument is wrong.
+func New(addr string, opts ...Option) (*Client, error) {
+	o, err := gather(opts)
+	if err != nil {
+		return nil, fmt.Errorf("client of %q: %w", addr, err)
+	}
+	creds, secure, err := o.credentials(addr)
+	if err != nil {
+		return nil, fmt.Errorf("client of %q: %w", addr, err)
+	}
+	dial := append([]grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithKeepaliveParams(keepaliveParameters()),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{
+				BaseDelay: o.retry.BaseDelay, MaxDelay: o.retry.MaxDelay, Multiplier: 2, Jitter: 0.2,
+			},
+			MinConnectTimeout: minConnectTimeout,
+		}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
+		// Attempts are counted and told apart here; a second layer that also
+		// retries would hide some of them.
+		grpc.WithDisableRetry(),
+		grpc.WithDisableServiceConfig(),
+	}, o.dial...)
+	conn, err := grpc.NewClient(addr, dial...)
+	if err != nil {
+		return nil, fmt.Errorf("client of %q: %w", addr, err)
+	}
+	return &Client{conn: conn, secure: secure, retry: o.retry, timeout: o.timeout}, nil
+}
+
+// Close closes the connection. Calls under way fail; a write among them ends
+// with OUTCOME_UNKNOWN. Closing twice is harmless.
+func (c *Client) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	return c.conn.Close()
+}
+
+// Status asks the node what it is doing. It answers also while it recovers or
+// drains.
+func (c *Client) Status(ctx context.Context) (*sheafv1.GetStatusResponse, error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	var answer *sheafv1.GetStatusResponse
+	_, err := c.run(ctx, c.newCall("status"), func(ctx context.Context, opts ...grpc.CallOption) (sent bool, err error) {
+		answer, err = sheafv1.NewNodeServiceClient(c.conn).GetStatus(ctx, &sheafv1.GetStatusRequest{}, opts...)
+		return true, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// bounded gives a call without a deadline the Client's: nothing waits for ever.
+func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.timeout)
+}

@@ -1,0 +1,29 @@
+// Package client talks to a Sheaf node over gRPC.
+//
+//	c, err := client.New("localhost:7070")
+//	result, err := c.PutAll(ctx, []sheaf.Entry{sheaf.Put("a", "1"), sheaf.Delete("b")})
+//
+// A batch is encoded once. Those bytes, with one request ID inside, are sent
+// on every attempt, so however often an answer is lost the batch is applied
+// once. The package retries exactly what the error table ([sheaf.Table])
+// allows, within the caller's deadline; what follows each kind of failure is
+// the table in steps.go.
+//
+// # Errors
+//
+// Every error that a call returns is a [*sheaf.Error], except one that a
+// callback of the caller's own returned. Its code answers the only question
+// that matters after a failed write, whether the batch is applied:
+//
+//	if row, ok := sheaf.CodeOf(err).Row(); ok && row.Outcome == sheaf.Unknown {
+//		// repeat it with the same ID: client.WithRequestID(result.RequestID)
+//	}
+//
+// An OUTCOME_UNKNOWN error may wrap the refusal of its last attempt, so decide
+// by [sheaf.CodeOf], which sees the outermost, where the difference counts.
+//
+// # Not here
+//
+// One Client is one connection to one node. It does not know of other nodes,
+// keeps no cache and gathers no calls: one call is one batch.
+package client

@@ -1,0 +1,127 @@
+package client
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/sheafdb/sheaf"
+	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
+)
+
+// Values is the answer to a GetAll.
+type Values struct {
+	// Items has one item per key, in the order asked. All of them belong to
+	// the caller and view one buffer, so holding on to one holds all; clone a
+	// value that outlives the rest by far.
+	Items []sheaf.Item
+	// ETag is that of exactly the keys asked for: give it to [IfMatch] of a
+	// write that names the same keys.
+	ETag sheaf.ETag
+}
+
+// GetAll reads a set of keys at one level: at LINEARIZABLE they are the values
+// of one instant. A key that is absent is an item that is not Found, and no
+// error.
+func (c *Client) GetAll(ctx context.Context, keys [][]byte, opts ...ReadOption) (Values, error) {
+	return c.read(ctx, "getall", keys, opts)
+}
+
+func (c *Client) read(ctx context.Context, op string, keys [][]byte, opts []ReadOption) (Values, error) {
+	o := gatherRead(opts)
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	call := c.newCall(op)
+	if o.noRetry {
+		call.policy.MaxAttempts = 1
+	}
+	request := &sheafv1.GetAllRequest{Keys: keys, Consistency: o.protoLevel(), After: o.after}
+	var answer message
+	_, err := c.run(ctx, call, func(ctx context.Context, opts ...grpc.CallOption) (bool, error) {
+		return true, c.conn.Invoke(ctx, sheafv1.KVService_GetAll_FullMethodName, request, &answer,
+			append(opts, grpc.ForceCodecV2(codec{}))...)
+	})
+	if err != nil {
+		return Values{}, err
+	}
+	values, ok := decodeValues(answer.bytes, len(keys))
+	if !ok {
+		return Values{}, &sheaf.Error{Code: sheaf.Internal, Op: op, Detail: "the node's answer is malformed or does not have one item per key"}
+	}
+	return values, nil
+}
+
+// field is a field's number and wire type. A field that comes with a type it
+// should not have is one nobody knows, and is skipped, as protobuf has it.
+type field struct {
+	num protowire.Number
+	typ protowire.Type
+}
+
+// decodeValues reads a GetAllResponse in place: the items view msg. It reports
+// false unless there are want of them.
+func decodeValues(msg []byte, want int) (Values, bool) {
+	values := Values{Items: make([]sheaf.Item, 0, want)}
+	ok := eachField(msg, func(f field, data []byte, _ uint64) bool {
+		switch f {
+		case field{1, protowire.BytesType}:
+			item, ok := decodeItem(data)
+			values.Items = append(values.Items, item)
+			return ok
+		case field{2, protowire.BytesType}:
+			values.ETag = sheaf.ETag(data)
+		}
+		return true
+	})
+	return values, ok && len(values.Items) == want
+}
+
+func decodeItem(msg []byte) (sheaf.Item, bool) {
+	var item sheaf.Item
+	ok := eachField(msg, func(f field, data []byte, number uint64) bool {
+		switch f {
+		case field{1, protowire.BytesType}:
+			item.Key = data
+		case field{2, protowire.BytesType}:
+			item.Value = data
+		case field{3, protowire.VarintType}:
+			item.Version = number
+		case field{4, protowire.VarintType}:
+			item.Found = number != 0
+		case field{5, protowire.BytesType}:
+			item.TypeURL = string(data)
+		}
+		return true
+	})
+	return item, ok
+}
+
+// eachField visits the fields of a message with their data, for a field of
+// bytes, or number, for a varint. It reports false if the message is malformed
+// or visit refuses a field.
+func eachField(msg []byte, visit func(f field, data []byte, number uint64) bool) bool {
+	for len(msg) > 0 {
+		num, typ, n := protowire.ConsumeTag(msg)
+		if n < 0 {
+			return false
+		}
+		msg = msg[n:]
+		var data []byte
+		var number uint64
+		switch typ {
+		case protowire.BytesType:
+			data, n = protowire.ConsumeBytes(msg)
+		case protowire.VarintType:
+			number, n = protowire.ConsumeVarint(msg)
+		default:
+			n = protowire.ConsumeFieldValue(num, typ, msg)
+		}
+		// The capacity is cut too: appending to one item must not write into the next.
+		if n < 0 || !visit(field{num, typ}, data[:len(data):len(data)], number) {
+			return false
+		}
+		msg = msg[n:]
+	}
+	return true
+}

@@ -1,0 +1,190 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/sheafdb/sheaf"
+)
+
+// RetryPolicy bounds how often and how fast a call is sent again. The caller's
+// deadline bounds it too.
+type RetryPolicy struct {
+	// MaxAttempts is how often a call is sent, at most; 1 is no retry.
+	MaxAttempts int
+	// BaseDelay is the wait before the second attempt. It doubles with each,
+	// and half of it is random.
+	BaseDelay time.Duration
+	// MaxDelay is the longest wait, unless the server asks for a longer one.
+	MaxDelay time.Duration
+}
+
+// DefaultRetryPolicy waits 20 ms to 1 s, 50 times at most: the attempts outlast
+// [DefaultTimeout], so that the deadline decides.
+func DefaultRetryPolicy() RetryPolicy {
+	return RetryPolicy{MaxAttempts: 50, BaseDelay: 20 * time.Millisecond, MaxDelay: time.Second}
+}
+
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	defaults := DefaultRetryPolicy()
+	if p.MaxAttempts == 0 {
+		p.MaxAttempts = defaults.MaxAttempts
+	}
+	if p.BaseDelay == 0 {
+		p.BaseDelay = defaults.BaseDelay
+	}
+	if p.MaxDelay == 0 {
+		p.MaxDelay = max(defaults.MaxDelay, p.BaseDelay)
+	}
+	return p
+}
+
+func (p RetryPolicy) validate() error {
+	if p.MaxAttempts < 0 || p.BaseDelay < 0 || p.MaxDelay < p.BaseDelay {
+		return fmt.Errorf("the retry policy %+v makes no sense: attempts and delays are not negative, and MaxDelay is not below BaseDelay", p)
+	}
+	return nil
+}
+
+// delay is the wait after that many failed attempts; random is in [0, 1). What
+// the server asks for is added and not only a minimum, so that callers who were
+// told the same time do not come back at the same time.
+func (p RetryPolicy) delay(failures int, serverAsks time.Duration, random float64) time.Duration {
+	d := p.BaseDelay
+	for i := 1; i < failures && d < p.MaxDelay; i++ {
+		d *= 2
+	}
+	d = min(d, p.MaxDelay)
+	return serverAsks + d/2 + time.Duration(random*float64(d/2))
+}
+
+// call is one call through all its attempts.
+type call struct {
+	op     string
+	policy RetryPolicy
+	// id is the request ID of a write and "" for a read, which changes nothing
+	// and whose outcome is therefore never in doubt.
+	id       sheaf.RequestID
+	state    state
+	attempts int
+}
+
+// answered is what the attempt that ended a call measured.
+type answered struct {
+	trailer   metadata.MD
+	roundTrip time.Duration
+}
+
+// send makes one attempt. sent is false if no byte of the request can have
+// reached the node.
+type send func(ctx context.Context, opts ...grpc.CallOption) (sent bool, err error)
+
+func (c *Client) newCall(op string) *call { return &call{op: op, policy: c.retry} }
+
+// run sends a call until it succeeds, may not be repeated, or ctx ends. A
+// non-nil error is a *sheaf.Error.
+func (c *Client) run(ctx context.Context, call *call, send send) (answered, error) {
+	for {
+		var last answered
+		start := time.Now()
+		sent, err := send(ctx, grpc.Trailer(&last.trailer))
+		last.roundTrip = time.Since(start)
+		c.clock.observe(last.trailer, start, last.roundTrip)
+		if err == nil {
+			call.attempts++
+			return last, nil
+		}
+		if end := c.again(ctx, call, err, sent); end != nil {
+			return last, end
+		}
+	}
+}
+
+// again decides what follows a failed attempt. It returns nil, after the
+// back-off, when the call is to be sent again, and otherwise the error that the
+// call ends with.
+func (c *Client) again(ctx context.Context, call *call, err error, sent bool) error {
+	call.attempts++
+	failure := call.understand(err, sent)
+	st := call.state.after(failure.Code)
+	if call.id != "" {
+		call.state = st.to
+	}
+	deadline, bounded := ctx.Deadline()
+	switch {
+	case !sendAgain(failure.Code):
+		return call.end(st, failure)
+	case ctx.Err() != nil:
+		return call.interrupted(ctx, failure)
+	case call.attempts >= call.policy.MaxAttempts:
+		return call.end(st, failure)
+	case bounded && failure.RetryAfter > time.Until(deadline):
+		// It would be refused until after the deadline: the caller learns
+		// more from the refusal than from a deadline that passed in sleep.
+		return call.end(st, failure)
+	case c.closed.Load():
+		failure.Detail = "the client was closed"
+		return call.end(st, failure)
+	case c.secure.failed() != nil && (call.id == "" || !sent):
+		failure.Detail = c.secure.failed().Error()
+		return call.end(st, failure)
+	}
+	wait := time.NewTimer(call.policy.delay(call.attempts, failure.RetryAfter, rand.Float64()))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return call.interrupted(ctx, failure)
+	}
+}
+
+// end is the error of a call whose last attempt failed like this.
+func (call *call) end(st step, failure *sheaf.Error) error {
+	if call.id == "" {
+		return failure
+	}
+	if st.hide {
+		failure = &sheaf.Error{
+			Code:       sheaf.OutcomeUnknown,
+			Op:         call.op,
+			Detail:     fmt.Sprintf("no answer told what became of an earlier one of %d attempts, and the last was refused", call.attempts),
+			RetryAfter: failure.RetryAfter,
+			Err:        failure,
+		}
+	}
+	return call.nameID(failure)
+}
+
+// interrupted is the error of a call whose context ended while it waited.
+func (call *call) interrupted(ctx context.Context, failure *sheaf.Error) error {
+	code, known := sheaf.NotProposed, "none of them was applied"
+	if call.state == unsure {
+		code, known = sheaf.OutcomeUnknown, "the batch may be applied or not"
+	}
+	detail := fmt.Sprintf("the caller's time was over after %d attempts: %s", call.attempts, known)
+	if call.id == "" {
+		detail = fmt.Sprintf("the caller's time was over after %d attempts", call.attempts)
+	}
+	cause := ctx.Err()
+	// What an attempt that ctx cut short says is only that.
+	if c := status.Code(failure.Err); c != codes.DeadlineExceeded && c != codes.Canceled {
+		cause = fmt.Errorf("%w (last attempt: %w)", cause, failure)
+	}
+	return call.nameID(&sheaf.Error{Code: code, Op: call.op, Detail: detail, Err: cause, RetryAfter: failure.RetryAfter})
+}
+
+// nameID puts the request ID where a person finds it, if it is still needed.
+func (call *call) nameID(e *sheaf.Error) *sheaf.Error {
+	if e.Code == sheaf.OutcomeUnknown {
+		e.Detail += fmt.Sprintf(" (request ID %s)", call.id)
+	}
+	return e
+}
