@@ -1,0 +1,201 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+)
+
+// dataDir is the directory that a node owns while it runs:
+//
+//	LOCK     held by the process; PID names it
+//	NODE     the identity, written once the log and the store exist
+//	BALLAST  space set aside for a full disk (see diskGuard)
+//	log/     the log
+//	store/   the store
+//
+// NODE is the proof that the directory was in use: with it, a log that is not
+// there has been lost, and the node refuses to start rather than begin anew.
+type dataDir struct {
+	fs       vfs.FS
+	path     string
+	lock     io.Closer
+	identity identity
+	fresh    bool // NODE is yet to be written
+}
+
+type identity struct {
+	Format  int       `json:"format"`
+	NodeID  string    `json:"node_id"`
+	Store   string    `json:"store"`
+	Created time.Time `json:"created"`
+}
+
+const dataFormat = 1
+
+const (
+	lockFile     = "LOCK"
+	pidFile      = "PID"
+	identityFile = "NODE"
+)
+
+// openDataDir creates, locks and checks a data directory.
+func openDataDir(fs vfs.FS, path, store string) (*dataDir, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("resolve the data directory: %w", err)
+	}
+	d := &dataDir{fs: fs, path: path}
+	if err := fs.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("create the data directory %s: %w: choose another with --data-dir", path, err)
+	}
+	if d.lock, err = fs.Lock(d.file(lockFile)); err != nil {
+		return nil, fmt.Errorf("the data directory %s is in use by another process (%s): stop that one, or choose another with --data-dir", path, d.owner())
+	}
+	if err := d.check(store); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	if err := d.write(pidFile, []byte(strconv.Itoa(os.Getpid())+"\n")); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+func (d *dataDir) file(name string) string { return d.fs.PathJoin(d.path, name) }
+func (d *dataDir) logDir() string          { return d.file("log") }
+func (d *dataDir) storeDir() string        { return d.file("store") }
+
+// owner names the process that holds the lock, as far as it is known.
+func (d *dataDir) owner() string {
+	data, err := d.read(pidFile)
+	if err != nil {
+		return "of unknown process ID"
+	}
+	return "process " + strings.TrimSpace(string(data))
+}
+
+// check reads the identity and refuses a directory that does not hold what it
+// says, or holds what nobody says.
+func (d *dataDir) check(store string) error {
+	hasLog, err := d.holds(d.logDir(), ".wal")
+	if err != nil {
+		return err
+	}
+	data, err := d.read(identityFile)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && hasLog:
+		// A first start that was cut short leaves an empty log and no NODE:
+		// claim decides, when it is known whether the log holds anything.
+		fallthrough
+	case errors.Is(err, os.ErrNotExist):
+		d.fresh = true
+		d.identity = identity{Format: dataFormat, NodeID: uuid.NewString(), Store: store, Created: time.Now().UTC()}
+		return nil
+	case err != nil:
+		return fmt.Errorf("read %s: %w", d.file(identityFile), err)
+	}
+	if err := json.Unmarshal(data, &d.identity); err != nil {
+		return fmt.Errorf("%s is damaged (%w): restore it from a backup, or move the data directory away and start with an empty one", d.file(identityFile), err)
+	}
+	switch {
+	case d.identity.Format != dataFormat:
+		return fmt.Errorf("the data directory %s has format %d, which this version does not know: use the version that wrote it", d.path, d.identity.Format)
+	case d.identity.Store != store:
+		return fmt.Errorf("the data directory %s holds a %s store, not %s: start with --store %s, or choose another --data-dir", d.path, d.identity.Store, store, d.identity.Store)
+	case !hasLog:
+		return fmt.Errorf("the log is missing: %s holds no segment, but this node has been in use since %s: restore the directory from a backup, or move %s away and start with an empty one",
+			d.logDir(), d.identity.Created.Format(time.RFC3339), d.path)
+	}
+	return nil
+}
+
+// claim writes the identity at the end of a first start.
+func (d *dataDir) claim() error {
+	if !d.fresh {
+		return nil
+	}
+	data, err := json.MarshalIndent(d.identity, "", "  ")
+	if err != nil {
+		return err
+	}
+	d.fresh = false
+	return d.write(identityFile, append(data, '\n'))
+}
+
+// holds reports whether a directory has a file with this ending.
+func (d *dataDir) holds(dir, ending string) (bool, error) {
+	names, err := d.fs.List(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, fmt.Errorf("list %s: %w", dir, err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ending) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (d *dataDir) read(name string) ([]byte, error) {
+	f, err := d.fs.Open(d.file(name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	return io.ReadAll(f)
+}
+
+// write replaces a small file atomically and durably.
+func (d *dataDir) write(name string, data []byte) error {
+	temp := d.file(name + ".tmp")
+	f, err := d.fs.Create(temp, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", d.file(name), err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = d.fs.Rename(temp, d.file(name))
+	}
+	if err == nil {
+		err = d.sync()
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", d.file(name), err)
+	}
+	return nil
+}
+
+// sync makes the directory's names durable.
+func (d *dataDir) sync() error {
+	dir, err := d.fs.OpenDir(d.path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func (d *dataDir) close() error {
+	if d.lock == nil {
+		return nil
+	}
+	err := errors.Join(ignoreMissing(d.fs.Remove(d.file(pidFile))), d.lock.Close())
+	d.lock = nil
+	return err
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,176 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// diskGuard meets a full disk before it happens. Below the low-water mark the
+// node refuses writes with NO_SPACE and goes on reading; what was acknowledged
+// can still be flushed, because the mark leaves room for it. Should something
+// else fill the disk further, the ballast file is given back, so that the store
+// is not stopped by its own bookkeeping.
+type diskGuard struct {
+	node     *Node
+	sizes    diskSizes
+	known    bool // the file system tells its size
+	ballast  bool
+	stopping chan struct{}
+	stopOnce sync.Once
+	watching sync.WaitGroup
+}
+
+// diskSizes are the sizes that depend on the disk.
+type diskSizes struct {
+	log, segment, lowWater, ballast int64
+}
+
+// sizesFor fits the sizes to a disk of total bytes; 0 in the configuration
+// means that. A disk of unknown size gets what a large one does.
+func sizesFor(total int64, logBytes, lowWater, ballast int64) diskSizes {
+	const mib = 1 << 20
+	s := diskSizes{log: logBytes, lowWater: lowWater, ballast: ballast}
+	if s.log == 0 {
+		s.log = clamp(total/4, 8*mib, 1024*mib)
+	}
+	s.segment = clamp(s.log/8, mib, 64*mib)
+	if s.lowWater == 0 {
+		// Half a log may be in the store's memory and need its space on disk.
+		s.lowWater = s.log/2 + clamp(total/20, 4*mib, 256*mib)
+	}
+	if s.ballast == 0 {
+		s.ballast = clamp(total/50, mib, 64*mib)
+	}
+	return s
+}
+
+func clamp(v, low, high int64) int64 { return max(low, min(v, high)) }
+
+// diskEvery is how often the disk is looked at.
+const diskEvery = 100 * time.Millisecond
+
+// startDiskGuard sizes things to the disk and sets the ballast aside.
+func startDiskGuard(n *Node) (*diskGuard, error) {
+	g := &diskGuard{node: n, stopping: make(chan struct{})}
+	total := int64(1) << 40
+	usage, err := n.opts.FS.GetDiskUsage(n.dir.path)
+	switch {
+	case err == nil:
+		g.known = true
+		total = int64(usage.TotalBytes)
+	case !errors.Is(err, vfs.ErrUnsupported):
+		return nil, fmt.Errorf("look at the disk of %s: %w", n.dir.path, err)
+	}
+	g.sizes = sizesFor(total, n.cfg.Log.MaxBytes, n.cfg.Disk.LowWaterBytes, n.cfg.Disk.BallastBytes)
+	if g.known {
+		g.check()
+	}
+	return g, nil
+}
+
+// watch looks at the disk until stop.
+func (g *diskGuard) watch() {
+	if !g.known {
+		return
+	}
+	g.watching.Go(func() {
+		ticker := time.NewTicker(diskEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-g.stopping:
+				return
+			case <-ticker.C:
+				g.check()
+			}
+		}
+	})
+}
+
+func (g *diskGuard) stop() {
+	g.stopOnce.Do(func() { close(g.stopping) })
+	g.watching.Wait()
+}
+
+// free returns the disk's free bytes, or -1 when it does not tell.
+func (g *diskGuard) free() int64 {
+	if !g.known {
+		return -1
+	}
+	usage, err := g.node.opts.FS.GetDiskUsage(g.node.dir.path)
+	if err != nil {
+		return -1
+	}
+	return int64(usage.AvailBytes)
+}
+
+// check moves between taking writes and refusing them, and keeps the ballast.
+func (g *diskGuard) check() {
+	free := g.free()
+	if free < 0 {
+		return
+	}
+	n := g.node
+	full := n.gate.NoSpace()
+	switch {
+	case !full && free < g.sizes.lowWater:
+		n.gate.SetNoSpace(fmt.Sprintf("%d MiB are free on the disk of %s, fewer than disk.low_water_bytes (%d MiB): free some; reads go on",
+			free>>20, n.dir.path, g.sizes.lowWater>>20))
+		n.swapState(stateServing, stateNoSpace)
+		n.opts.Logger.Warn("disk is nearly full: refusing writes", "free_bytes", free, "low_water_bytes", g.sizes.lowWater)
+	case full && free >= g.sizes.lowWater+g.sizes.lowWater/16:
+		n.gate.SetNoSpace("")
+		n.swapState(stateNoSpace, stateServing)
+		n.opts.Logger.Info("disk has room again: taking writes", "free_bytes", free)
+	}
+	switch {
+	case free < g.sizes.lowWater/4:
+		g.dropBallast()
+	case free >= g.sizes.lowWater+2*g.sizes.ballast:
+		g.keepBallast()
+	}
+}
+
+func (g *diskGuard) dropBallast() {
+	err := ignoreMissing(g.node.opts.FS.Remove(g.node.dir.file("BALLAST")))
+	if err == nil && g.ballast {
+		g.ballast = false
+		g.node.opts.Logger.Warn("disk is full: the ballast was given back", "bytes", g.sizes.ballast)
+	}
+}
+
+// keepBallast writes the ballast file if it is not there: real blocks, because
+// a sparse file would hold nothing back.
+func (g *diskGuard) keepBallast() {
+	if g.ballast {
+		return
+	}
+	fs, name := g.node.opts.FS, g.node.dir.file("BALLAST")
+	if info, err := fs.Stat(name); err == nil && info.Size() == g.sizes.ballast {
+		g.ballast = true
+		return
+	}
+	f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err == nil {
+		chunk := make([]byte, min(g.sizes.ballast, 1<<20))
+		for left := g.sizes.ballast; left > 0 && err == nil; left -= int64(len(chunk)) {
+			_, err = f.Write(chunk[:min(left, int64(len(chunk)))])
+		}
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err != nil {
+		g.node.opts.Logger.Warn("could not set the ballast aside", "err", errors.Join(err, ignoreMissing(fs.Remove(name))))
+		return
+	}
+	g.ballast = true
+}
+
+func (n *Node) swapState(from, to string) {
+	if now := n.state.Load(); *now == from {
+		n.state.CompareAndSwap(now, &to)
+	}
+}

@@ -1,0 +1,289 @@
+// Package node builds a node from its rooms, starts it, drains it and stops it.
+// It is the one place that knows all of them; nothing below knows it.
+//
+// A node starts from the bottom up: the data directory is locked and its
+// identity checked, the store opened, the log replayed into it, the group
+// started, the coordinator, and last the faces begin to serve. It stops in the
+// opposite order. The addresses are bound first, so that a port in use is told
+// before a long replay, and the admin port answers from then on.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/sheafdb/sheaf/internal/admission"
+	"github.com/sheafdb/sheaf/internal/config"
+	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/group"
+	"github.com/sheafdb/sheaf/internal/rpc"
+	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/internal/telemetry"
+	"github.com/sheafdb/sheaf/internal/wal"
+	"github.com/sheafdb/sheaf/internal/web"
+)
+
+// Options are what a node needs beside its configuration.
+type Options struct {
+	Version string
+	Logger  *slog.Logger
+	// FS is the file system of the data directory; nil is the real one.
+	FS vfs.FS
+	// Tracing adds OpenTelemetry spans, to the global tracer provider.
+	Tracing bool
+}
+
+// groupID is the number of the node's one group in the log.
+const groupID = 1
+
+// Node is one running node.
+type Node struct {
+	cfg     config.Config
+	opts    Options
+	dir     *dataDir
+	disk    *diskGuard
+	store   store.Store
+	log     *wal.Log
+	group   *group.Group
+	core    *coordinator.Coordinator
+	gate    *admission.Gate
+	rpc     *rpc.Server
+	web     *http.Server
+	admin   *http.Server
+	api     apiHandler
+	ports   listeners
+	metrics *telemetry.Metrics
+	began   time.Time
+
+	state    atomic.Pointer[string] // what GetStatus says; never nil
+	serving  sync.WaitGroup         // the goroutines that run the faces
+	failOnce sync.Once
+	failure  error
+	done     chan struct{} // closed when the node has failed or stopped
+	stopOnce sync.Once
+	stopErr  error
+}
+
+// The states of a node.
+const (
+	stateRecovering = "recovering"
+	stateServing    = "serving"
+	stateNoSpace    = "no space"
+	stateDraining   = "draining"
+)
+
+// Start builds a node and returns when it serves. ctx bounds the start only.
+func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if opts.FS == nil {
+		opts.FS = vfs.Default
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	n := &Node{
+		cfg: cfg, opts: opts, began: time.Now(), done: make(chan struct{}),
+		gate: admission.NewGate(cfg.Limits.InFlightBytes),
+	}
+	n.setState(stateRecovering)
+	if err := n.start(ctx); err != nil {
+		n.release()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) start(ctx context.Context) error {
+	var err error
+	if n.dir, err = openDataDir(n.opts.FS, n.cfg.DataDir, n.cfg.Store); err != nil {
+		return err
+	}
+	if err := n.listen(); err != nil {
+		return err
+	}
+	n.serveAdmin()
+	if n.disk, err = startDiskGuard(n); err != nil {
+		return err
+	}
+	if err := n.recover(ctx); err != nil {
+		return err
+	}
+	if err := n.dir.claim(); err != nil {
+		return err
+	}
+	n.group, err = group.Start(group.Config{
+		ID: groupID, Store: n.store, Log: n.log, Limits: n.cfg.Limits.SheafLimits(),
+		LogBytes: n.disk.sizes.log, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.core = coordinator.New(coordinator.Config{
+		Group: n.group, Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
+		EventualBytes: n.cfg.Eventual.QueueBytes, EventualWindow: n.cfg.Eventual.Window, Logger: n.opts.Logger,
+	})
+	n.serve()
+	return nil
+}
+
+// recover opens the store and brings it up to date from the log.
+func (n *Node) recover(ctx context.Context) error {
+	var err error
+	if n.store, err = openStore(n); err != nil {
+		return fmt.Errorf("open the %s store: %w", n.cfg.Store, err)
+	}
+	replay := group.NewReplay(groupID, n.store, n.opts.Logger)
+	began := time.Now()
+	n.log, err = wal.Open(wal.Config{
+		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: n.disk.sizes.segment, Logger: n.opts.Logger,
+	}, func(e wal.Entry) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return replay.Visit(e)
+	})
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	if last := n.log.EndIndex(groupID); last < replay.Applied() {
+		return fmt.Errorf("the store has log entry %d but the log in %s ends at %d: acknowledged batches may be missing: "+
+			"restore the data directory from a backup, or move it away and start with an empty one",
+			replay.Applied(), n.dir.logDir(), last)
+	}
+	if replay.Count() > 0 {
+		n.opts.Logger.Info("log replayed", "entries", replay.Count(), "index", replay.Applied(), "took", time.Since(began).Round(time.Millisecond))
+	}
+	return nil
+}
+
+// serve opens the faces to requests.
+func (n *Node) serve() {
+	n.rpc.SetCore(n.core)
+	n.api.set(web.New(web.Config{
+		Coordinator: n.core, Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(),
+		Metrics: n.metrics, Ready: n.ready, Logger: n.opts.Logger,
+	}))
+	n.setState(stateServing)
+	n.disk.watch()
+}
+
+// fail ends the node: something it cannot work without is broken.
+func (n *Node) fail(err error) {
+	n.failOnce.Do(func() {
+		n.opts.Logger.Error("the node must end", "err", err)
+		n.failure = err
+		close(n.done)
+	})
+}
+
+// Done is closed when the node has failed; Err then says why. A process must
+// end then, without Stop: what is on disk decides at the next start.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err is why the node failed, or nil.
+func (n *Node) Err() error {
+	select {
+	case <-n.done:
+		return n.failure
+	default:
+		return nil
+	}
+}
+
+// Stop drains the node: it refuses new requests, finishes those at work, makes
+// everything durable and releases the data directory. It waits for requests at
+// most as long as DrainTimeout and ctx allow.
+func (n *Node) Stop(ctx context.Context) error {
+	n.stopOnce.Do(func() { n.stopErr = n.stop(ctx) })
+	return n.stopErr
+}
+
+func (n *Node) stop(ctx context.Context) error {
+	n.setState(stateDraining)
+	n.rpc.Drain()
+	n.gate.Drain()
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.DrainTimeout)
+	defer cancel()
+	n.drainFaces(ctx)
+	n.core.Close()
+	n.group.Stop()
+	if n.Err() != nil {
+		return errors.Join(n.failure, n.release())
+	}
+	durable, err := n.store.Flush()
+	if err == nil {
+		err = n.log.Cut(groupID, durable)
+	}
+	return errors.Join(err, n.release())
+}
+
+// release closes whatever is open. It is also the way out of a failed start.
+func (n *Node) release() error {
+	var errs []error
+	n.ports.close()
+	if n.rpc != nil {
+		n.rpc.Stop()
+	}
+	for _, server := range []*http.Server{n.web, n.admin} {
+		if server != nil {
+			errs = append(errs, server.Close())
+		}
+	}
+	n.serving.Wait()
+	if n.disk != nil {
+		n.disk.stop()
+	}
+	if n.log != nil {
+		errs = append(errs, n.log.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if n.dir != nil {
+		errs = append(errs, n.dir.close())
+	}
+	return errors.Join(errs...)
+}
+
+func (n *Node) setState(state string) { n.state.Store(&state) }
+
+// ready says why the node cannot serve, or nil.
+func (n *Node) ready() error {
+	switch state := *n.state.Load(); state {
+	case stateServing:
+		return nil
+	case stateNoSpace:
+		return nil // reads go on
+	default:
+		return errors.New(state)
+	}
+}
+
+// Addrs returns the addresses that the node listens on.
+func (n *Node) Addrs() (grpc, http, admin string) {
+	return addrOf(n.ports.grpc), addrOf(n.ports.http), addrOf(n.ports.admin)
+}
+
+func addrOf(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
+
+// Store is the name of the node's store.
+func (n *Node) Store() string { return n.cfg.Store }
+
+// DataDir is the node's data directory.
+func (n *Node) DataDir() string { return n.dir.path }
