@@ -58,6 +58,9 @@ func openDataDir(fs vfs.FS, path, store string) (*dataDir, error) {
 	if err := fs.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("create the data directory %s: %w: choose another with --data-dir", path, err)
 	}
+	if err := syncDir(fs, fs.PathDir(path)); err != nil {
+		return nil, fmt.Errorf("make the data directory %s durable: %w", path, err)
+	}
 	if d.lock, err = fs.Lock(d.file(lockFile)); err != nil {
 		return nil, fmt.Errorf("the data directory %s is in use by another process (%s): stop that one, or choose another with --data-dir", path, d.owner())
 	}
@@ -167,7 +170,7 @@ func (d *dataDir) write(name string, data []byte) error {
 		err = d.fs.Rename(temp, d.file(name))
 	}
 	if err == nil {
-		err = d.sync()
+		err = syncDir(d.fs, d.path)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", d.file(name), err)
@@ -175,9 +178,9 @@ func (d *dataDir) write(name string, data []byte) error {
 	return nil
 }
 
-// sync makes the directory's names durable.
-func (d *dataDir) sync() error {
-	dir, err := d.fs.OpenDir(d.path)
+// syncDir makes the names in a directory durable.
+func syncDir(fs vfs.FS, path string) error {
+	dir, err := fs.OpenDir(path)
 	if err != nil {
 		return err
 	}

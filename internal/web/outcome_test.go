@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -13,11 +14,13 @@ import (
 func (r *rig) stall(t *testing.T) (release func()) {
 	t.Helper()
 	view := r.store.View() // a view of this store holds up Apply
-	return func() {
+	release = sync.OnceFunc(func() {
 		if err := view.Close(); err != nil {
 			t.Error(err)
 		}
-	}
+	})
+	t.Cleanup(release) // the node cannot stop before
+	return release
 }
 
 const stalledBatch = `{"request_id":"r","entries":[{"key":"a","value":"1"}]}`

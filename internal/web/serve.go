@@ -45,11 +45,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // the connection and the process live on.
 func (a *api) guarded(x *exchange) (err error) {
 	defer func() {
-		switch cause := recover(); cause {
-		case nil:
-		case http.ErrAbortHandler:
-			panic(cause)
-		default:
+		if cause := recover(); cause != nil {
 			err = &sheaf.Error{
 				Code: sheaf.Internal, Detail: "the request met a defect, which the node's log describes",
 				Err: fmt.Errorf("panic: %v\n%s", cause, debug.Stack()),
