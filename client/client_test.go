@@ -27,7 +27,7 @@ func TestNewSaysWhichArgumentIsWrong(t *testing.T) {
 	}{
 		"no port":      {"localhost", nil, "host:port"},
 		"empty port":   {"localhost:", nil, "host:port"},
-		"a URL":        {"http://localhost:7070", nil, "host:port"},
+		"a URL":        {"http://localhost:7450", nil, "host:port"},
 		"both":         {"h:1", []Option{WithInsecure(), WithTLS(&tls.Config{})}, "contradict"},
 		"nil TLS":      {"h:1", []Option{WithTLS(nil)}, "needs a configuration"},
 		"old TLS":      {"h:1", []Option{WithTLS(&tls.Config{MaxVersion: tls.VersionTLS12})}, "excludes TLS 1.3"},

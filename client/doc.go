@@ -1,6 +1,6 @@
 // Package client talks to a Sheaf node over gRPC.
 //
-//	c, err := client.New("localhost:7070")
+//	c, err := client.New("localhost:7450")
 //	result, err := c.PutAll(ctx, []sheaf.Entry{sheaf.Put("a", "1"), sheaf.Delete("b")})
 //
 // A batch is encoded once. Those bytes, with one request ID inside, are sent

@@ -12,7 +12,7 @@ import (
 
 func Example() {
 	ctx := context.Background()
-	c, err := client.New("localhost:7070")
+	c, err := client.New("localhost:7450")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func Example() {
 // changed in between.
 func ExampleClient_OnConflict() {
 	ctx := context.Background()
-	c, err := client.New("localhost:7070")
+	c, err := client.New("localhost:7450")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func ExampleClient_OnConflict() {
 // applied once, and the answer says what happened.
 func ExampleWithRequestID() {
 	ctx := context.Background()
-	c, err := client.New("localhost:7070")
+	c, err := client.New("localhost:7450")
 	if err != nil {
 		log.Fatal(err)
 	}

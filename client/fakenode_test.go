@@ -127,6 +127,7 @@ func (recorder) Name() string { return "proto" }
 func (recorder) Marshal(v any) (mem.BufferSlice, error) {
 	return encoding.GetCodecV2("proto").Marshal(v)
 }
+
 func (r recorder) Unmarshal(data mem.BufferSlice, v any) error {
 	if _, ok := v.(*sheafv1.PutAllRequest); ok {
 		r.node.mu.Lock()

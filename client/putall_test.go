@@ -28,8 +28,10 @@ func TestResultTellsTheAnswerAndItsStages(t *testing.T) {
 		want := Result{
 			Version: 8, ETag: `"e"`, Replayed: true, RequestID: "mine", Attempts: 1,
 			Stages: []Stage{
-				{"serialize", 0}, {"network", 28500 * time.Microsecond},
-				{"decode", 1500 * time.Microsecond}, {"log", 20 * time.Millisecond},
+				{"serialize", 0},
+				{"network", 28500 * time.Microsecond},
+				{"decode", 1500 * time.Microsecond},
+				{"log", 20 * time.Millisecond},
 			},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

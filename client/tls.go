@@ -17,7 +17,7 @@ import (
 func (o *options) credentials(addr string) (credentials.TransportCredentials, *handshake, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || port == "" {
-		return nil, nil, errors.New(`the address must be host:port, such as "localhost:7070" or "[::1]:7070"`)
+		return nil, nil, errors.New(`the address must be host:port, such as "localhost:7450" or "[::1]:7450"`)
 	}
 	if o.insecure || (o.tls == nil && isLoopback(host)) {
 		return insecure.NewCredentials(), nil, nil

@@ -18,7 +18,7 @@ import (
 // Gate is a node's admission. Its methods may be called from any goroutine.
 type Gate struct {
 	limit int64
-	// inFlight never exceeds limit.
+	// inFlight exceeds limit only by what Hold counts.
 	inFlight atomic.Int64
 	draining atomic.Bool
 	noSpace  atomic.Pointer[string]
@@ -50,6 +50,10 @@ func (g *Gate) Reserve(n int64) error {
 		}
 	}
 }
+
+// Hold counts n bytes in flight that are in memory already, whether they fit or
+// not. The caller must Release the same number.
+func (g *Gate) Hold(n int64) { g.inFlight.Add(n) }
 
 // ReserveWait is Reserve for a caller that can wait for room until ctx ends.
 func (g *Gate) ReserveWait(ctx context.Context, n int64) error {

@@ -80,9 +80,8 @@ func advance(last, stamp uint64) uint64 {
 }
 
 func applyFast(cmd *wire.Command, state State, out *store.Mutations) (Result, error) {
-	if cmd.After > out.Meta.Clock && cmd.After-out.Meta.Clock > MaxAfterStep {
-		return refuse(sheaf.Invalid("after", "is %d, too far beyond the store's clock (%d): pass a version that a read or a write has answered",
-			cmd.After, out.Meta.Clock))
+	if refusal := CheckAfter(cmd.After, out.Meta.Clock); refusal != nil {
+		return refuse(refusal)
 	}
 	row, known, err := lookup(cmd.RequestID, state)
 	if err != nil {
@@ -120,6 +119,14 @@ func applyFast(cmd *wire.Command, state State, out *store.Mutations) (Result, er
 	row.Version = result.Version
 	remember(cmd, row, known, out)
 	return result, nil
+}
+
+// CheckAfter refuses an `after` that is too far beyond the Lamport clock.
+func CheckAfter(after, clock uint64) *sheaf.Error {
+	if after > clock && after-clock > MaxAfterStep {
+		return sheaf.Invalid("after", "is %d, too far beyond the store's clock (%d): pass a version that a read or a write has answered", after, clock)
+	}
+	return nil
 }
 
 func refuse(refusal *sheaf.Error) (Result, error) { return Result{Refused: refusal}, nil }

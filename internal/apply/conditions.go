@@ -44,15 +44,15 @@ func checkConditions(cmd *wire.Command, state State, nowMS uint64) (*sheaf.Error
 	}
 	switch {
 	case cmd.IfMatch.Star && absent.count > 0:
-		return mismatch(sheaf.ETagMismatch, absent, "if_match is * but %d of the keys do not exist", absent.count), nil
+		return mismatch(sheaf.ETagMismatch, absent, "if_match is * but keys do not exist: %d", absent.count), nil
 	case cmd.IfMatch.Set && !cmd.IfMatch.Star && !cmd.IfMatch.Has(sum):
 		return mismatch(sheaf.ETagMismatch, keyList{}, "if_match is not the keys' current ETag %s", sum.ETag()), nil
 	case cmd.IfNoneMatch.Star && present.count > 0:
-		return mismatch(sheaf.ETagMismatch, present, "if_none_match is * but %d of the keys exist", present.count), nil
+		return mismatch(sheaf.ETagMismatch, present, "if_none_match is * but keys exist: %d", present.count), nil
 	case cmd.IfNoneMatch.Has(sum):
 		return mismatch(sheaf.ETagMismatch, keyList{}, "if_none_match is the keys' current ETag %s", sum.ETag()), nil
 	case wrongVersion.count > 0:
-		return mismatch(sheaf.VersionMismatch, wrongVersion, "%d of the keys do not have the version that if_version asks for", wrongVersion.count), nil
+		return mismatch(sheaf.VersionMismatch, wrongVersion, "keys that do not have the version that if_version asks for: %d", wrongVersion.count), nil
 	}
 	return nil, nil
 }

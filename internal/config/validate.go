@@ -87,6 +87,12 @@ func (c Config) addrs() []listenAddr {
 	return []listenAddr{{"grpc_addr", c.GRPCAddr, tls}, {"http_addr", c.HTTPAddr, tls}, {"admin_addr", c.AdminAddr, false}}
 }
 
+// PlainOnTheNetwork reports whether an address that is not loopback speaks plain
+// text.
+func (c Config) PlainOnTheNetwork() bool {
+	return slices.ContainsFunc(c.addrs(), func(a listenAddr) bool { return !a.tls && !loopback(a.addr) })
+}
+
 // loopback resolves no names: only localhost is trusted to be what it says.
 func loopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)

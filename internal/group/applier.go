@@ -28,6 +28,7 @@ func (g *Group) runApply() {
 					return
 				}
 				results = append(results, result)
+				g.clock.Store(out.Meta.Clock)
 				index++
 			}
 			g.applied.Store(index - 1)
@@ -95,7 +96,7 @@ func (g *Group) nextDue() (uint64, bool, error) {
 
 // tick proposes one Tick and waits for it, or for the group to stop.
 func (g *Group) tick() (more bool, err error) {
-	p := newProposal(&wire.Command{Kind: wire.Tick})
+	p := g.newProposal(&wire.Command{Kind: wire.Tick})
 	if err := g.inbox.put(p); err != nil {
 		return false, err
 	}

@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wal"
@@ -43,6 +44,8 @@ type Config struct {
 	Log   *wal.Log
 	// Limits stamps retention and the number of rows into commands.
 	Limits sheaf.Limits
+	// Gate counts the bytes of commands whose callers have gone.
+	Gate *admission.Gate
 	// LogBytes bounds the log: at half of it the store is flushed so that the
 	// log can be cut, at all of it writers wait for that.
 	LogBytes int64
@@ -69,6 +72,7 @@ type Group struct {
 	lastIndex uint64        // owned by runLog: the last index given
 	stampedMS uint64        // owned by runLog: the clock after the last command
 	applied   atomic.Uint64 // the last index applied
+	clock     atomic.Uint64 // the largest version given
 
 	cut       cutter
 	stopping  chan struct{}
@@ -99,6 +103,7 @@ func Start(cfg Config) (*Group, error) {
 	}
 	g.inbox.signal = make(chan struct{}, 1)
 	g.applied.Store(meta.Index)
+	g.clock.Store(meta.Clock)
 	g.cut.init(g)
 	go g.runLog()
 	go g.runApply()
@@ -158,6 +163,10 @@ func (g *Group) fail(err error) {
 // afterwards, DRAINING, NO_SPACE, RATE_LIMITED. A refusal by the state machine
 // is not an error but Result.Refused.
 func (g *Group) Propose(ctx context.Context, cmd *wire.Command, timing *Timing) (apply.Result, error) {
+	// Apply checks this again; here it keeps a malformed batch out of the log.
+	if refusal := apply.CheckAfter(cmd.After, g.clock.Load()); refusal != nil {
+		return apply.Result{Refused: refusal}, nil
+	}
 	if cmd.RequestID != "" {
 		leave, err := g.flying.enter(ctx, cmd.RequestID)
 		if err != nil {
@@ -206,7 +215,7 @@ func (g *Group) Known(cmd *wire.Command) (apply.Result, bool, error) {
 // readError is the *sheaf.Error for a read of the store that failed.
 func readError(err error) error {
 	if errors.Is(err, store.ErrCorrupt) {
-		return &sheaf.Error{Code: sheaf.Corruption, Detail: "the store answered with damaged data", Err: err}
+		return &sheaf.Error{Code: sheaf.Corruption, Detail: err.Error()}
 	}
 	return &sheaf.Error{Code: sheaf.Internal, Detail: "read the store", Err: err}
 }

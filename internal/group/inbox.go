@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
@@ -24,6 +25,9 @@ type proposal struct {
 	// state goes from waiting to taken by runLog or to abandoned by the caller,
 	// once: it decides whether a caller who gave up may say "not proposed".
 	state atomic.Int32
+	// bytesOwner says who counts the commands' bytes as in flight.
+	bytesOwner atomic.Int32
+	gate       *admission.Gate
 	// done is closed after results, err and timing were written.
 	done    chan struct{}
 	results []apply.Result
@@ -39,13 +43,44 @@ const (
 	abandoned
 )
 
-func newProposal(cmds ...*wire.Command) *proposal {
-	return &proposal{cmds: cmds, done: make(chan struct{}), queued: time.Now()}
+const (
+	ownedByCaller int32 = iota
+	ownedByGroup
+	dropped
+)
+
+func (g *Group) newProposal(cmds ...*wire.Command) *proposal {
+	return &proposal{cmds: cmds, gate: g.cfg.Gate, done: make(chan struct{}), queued: time.Now()}
 }
 
 func (p *proposal) finish(err error) {
 	p.err = err
 	close(p.done)
+	p.drop()
+}
+
+// drop is called when nothing here reads the commands' bytes any more. If the
+// caller has gone, it is the one who still counts them.
+func (p *proposal) drop() {
+	if !p.bytesOwner.CompareAndSwap(ownedByCaller, dropped) {
+		p.gate.Release(p.size())
+	}
+}
+
+// leave is called by a caller who gives up: from here until drop, the commands'
+// bytes are in memory without anyone waiting for them, and are counted here.
+func (p *proposal) leave() {
+	p.gate.Hold(p.size())
+	if !p.bytesOwner.CompareAndSwap(ownedByCaller, ownedByGroup) {
+		p.gate.Release(p.size()) // dropped in the meantime
+	}
+}
+
+func (p *proposal) size() (n int64) {
+	for _, cmd := range p.cmds {
+		n += int64(len(cmd.Entries.Raw()))
+	}
+	return n
 }
 
 // inbox is where proposals wait for the log to be free.
@@ -117,7 +152,7 @@ func (g *Group) propose(ctx context.Context, cmds []*wire.Command, timing *Timin
 	if err := ctx.Err(); err != nil {
 		return nil, notProposed(err)
 	}
-	p := newProposal(cmds...)
+	p := g.newProposal(cmds...)
 	if err := g.inbox.put(p); err != nil {
 		return nil, err
 	}
@@ -127,6 +162,7 @@ func (g *Group) propose(ctx context.Context, cmds []*wire.Command, timing *Timin
 		return nil, sheaf.Errorf(sheaf.OutcomeUnknown, "the node failed and is about to end")
 	case <-ctx.Done():
 		if p.state.CompareAndSwap(waiting, abandoned) {
+			p.leave() // until runLog comes across it
 			return nil, notProposed(ctx.Err())
 		}
 		// Taken: it will be applied or the process ends. An answer that is
@@ -134,6 +170,7 @@ func (g *Group) propose(ctx context.Context, cmds []*wire.Command, timing *Timin
 		select {
 		case <-p.done:
 		default:
+			p.leave()
 			return nil, &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: ctx.Err(), Detail: "the batch was in the log's hands when the caller gave up"}
 		}
 	}

@@ -38,6 +38,8 @@ func (g *Group) runLog() {
 		for _, p := range batch {
 			if p.state.CompareAndSwap(waiting, taken) {
 				live = append(live, p)
+			} else {
+				p.drop()
 			}
 		}
 		clear(batch)
@@ -113,7 +115,7 @@ func (g *Group) catchUp(now uint64) []*proposal {
 	}
 	var ticks []*proposal
 	for ; now > g.stampedMS+apply.MaxClockStepMS && len(ticks) < maxCatchUp; g.stampedMS += apply.MaxClockStepMS {
-		ticks = append(ticks, newProposal(&wire.Command{Kind: wire.Tick}))
+		ticks = append(ticks, g.newProposal(&wire.Command{Kind: wire.Tick}))
 	}
 	g.stampedMS = max(g.stampedMS, now)
 	return ticks

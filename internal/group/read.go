@@ -41,9 +41,8 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (ReadResult, error) {
 	view := g.cfg.Store.View()
 	defer view.Close() //nolint:errcheck // reading is over
 	meta := view.Meta()
-	if req.After > meta.Clock && req.After-meta.Clock > apply.MaxAfterStep {
-		return ReadResult{}, sheaf.Invalid("after", "is %d, too far beyond the store's clock (%d): pass a version that a read or a write has answered",
-			req.After, meta.Clock)
+	if refusal := apply.CheckAfter(req.After, meta.Clock); refusal != nil {
+		return ReadResult{}, refusal
 	}
 	if req.Level == sheaf.Sequential && req.After > meta.Clock {
 		return ReadResult{}, &sheaf.Error{

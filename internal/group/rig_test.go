@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/store/memory"
 	"github.com/sheafdb/sheaf/internal/store/pebble"
@@ -34,6 +35,7 @@ type rig struct {
 	limits sheaf.Limits
 	logMax int64
 	nowMS  atomic.Int64
+	gate   *admission.Gate
 
 	store store.Store
 	log   *wal.Log
@@ -41,7 +43,7 @@ type rig struct {
 }
 
 func newRig(t failer, kind string) *rig {
-	r := &rig{t: t, fs: vfs.NewCrashableMem(), kind: kind, limits: sheaf.DefaultLimits(), logMax: 256 << 20}
+	r := &rig{t: t, fs: vfs.NewCrashableMem(), kind: kind, limits: sheaf.DefaultLimits(), logMax: 256 << 20, gate: admission.NewGate(1 << 30)}
 	r.nowMS.Store(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli())
 	r.open()
 	return r
@@ -74,7 +76,7 @@ func (r *rig) open() {
 		r.t.Fatalf("open log: %v", err)
 	}
 	r.group, err = Start(Config{
-		ID: 1, Store: r.store, Log: r.log, Limits: r.limits, LogBytes: r.logMax, Now: r.now,
+		ID: 1, Store: r.store, Log: r.log, Limits: r.limits, LogBytes: r.logMax, Gate: r.gate, Now: r.now,
 		Fatal:  func(err error) { panic(fmt.Sprintf("group failed: %v", err)) },
 		Logger: slog.New(slog.DiscardHandler),
 	})

@@ -55,11 +55,8 @@ func openDataDir(fs vfs.FS, path, store string) (*dataDir, error) {
 		return nil, fmt.Errorf("resolve the data directory: %w", err)
 	}
 	d := &dataDir{fs: fs, path: path}
-	if err := fs.MkdirAll(path, 0o700); err != nil {
+	if err := makeDir(fs, path); err != nil {
 		return nil, fmt.Errorf("create the data directory %s: %w: choose another with --data-dir", path, err)
-	}
-	if err := syncDir(fs, fs.PathDir(path)); err != nil {
-		return nil, fmt.Errorf("make the data directory %s durable: %w", path, err)
 	}
 	if d.lock, err = fs.Lock(d.file(lockFile)); err != nil {
 		return nil, fmt.Errorf("the data directory %s is in use by another process (%s): stop that one, or choose another with --data-dir", path, d.owner())
@@ -176,6 +173,22 @@ func (d *dataDir) write(name string, data []byte) error {
 		return fmt.Errorf("write %s: %w", d.file(name), err)
 	}
 	return nil
+}
+
+// makeDir creates a directory with all above it that are missing, so that each
+// name survives a power cut.
+func makeDir(fs vfs.FS, path string) error {
+	parent := fs.PathDir(path)
+	if _, err := fs.Stat(path); err == nil || parent == path {
+		return err
+	}
+	if err := makeDir(fs, parent); err != nil {
+		return err
+	}
+	if err := fs.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	return syncDir(fs, parent)
 }
 
 // syncDir makes the names in a directory durable.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
 	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
@@ -53,7 +54,8 @@ func (n *Node) listen() error {
 	var creds credentials.TransportCredentials
 	if tlsConfig != nil {
 		creds = credentials.NewTLS(tlsConfig)
-	} else if n.cfg.Insecure {
+	}
+	if n.cfg.PlainOnTheNetwork() {
 		n.opts.Logger.Warn("serving plain text (--insecure): anyone on the network can read and write all data")
 	}
 	registry := prometheus.NewRegistry()
@@ -83,7 +85,9 @@ func (n *Node) serveAdmin() {
 // run serves one face until it is closed.
 func (n *Node) run(name string, serve func() error) {
 	n.serving.Go(func() {
-		if err := serve(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		err := serve()
+		// All three mean that the node stopped it, perhaps before it began.
+		if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) && !errors.Is(err, net.ErrClosed) {
 			n.fail(fmt.Errorf("serve %s: %w", name, err))
 		}
 	})
@@ -125,10 +129,10 @@ func (h *apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // status is what GetStatus answers.
 func (n *Node) status() *sheafv1.GetStatusResponse {
 	s := n.sample()
-	grpc, http, admin := n.Addrs()
+	grpcAddr, httpAddr, adminAddr := n.Addrs()
 	return &sheafv1.GetStatusResponse{
 		Version: n.opts.Version, State: *n.state.Load(), UptimeMs: time.Since(n.began).Milliseconds(),
-		Store: n.cfg.Store, DataDir: n.dir.path, GrpcAddr: grpc, HttpAddr: http, AdminAddr: admin,
+		Store: n.cfg.Store, DataDir: n.dir.path, GrpcAddr: grpcAddr, HttpAddr: httpAddr, AdminAddr: adminAddr,
 		AppliedIndex: s.AppliedIndex, DurableIndex: s.DurableIndex, Clock: s.Clock, LogBytes: s.LogBytes,
 		RequestIds: s.RequestIDs, BytesInFlight: s.InFlightBytes, BytesInFlightLimit: s.InFlightLimitBytes,
 		DiskFreeBytes: s.DiskFreeBytes,

@@ -123,7 +123,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.group, err = group.Start(group.Config{
-		ID: groupID, Store: n.store, Log: n.log, Limits: n.cfg.Limits.SheafLimits(),
+		ID: groupID, Store: n.store, Log: n.log, Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
 		LogBytes: n.disk.sizes.log, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
 	})
 	if err != nil {
@@ -236,8 +236,11 @@ func (n *Node) release() error {
 		n.rpc.Stop()
 	}
 	for _, server := range []*http.Server{n.web, n.admin} {
-		if server != nil {
-			errs = append(errs, server.Close())
+		if server == nil {
+			continue
+		}
+		if err := server.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
 		}
 	}
 	n.serving.Wait()

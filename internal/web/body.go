@@ -109,8 +109,10 @@ func bodyError(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err(), Detail: "the caller left before its body had arrived"}
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &sheaf.Error{Code: sheaf.NotProposed, Err: context.DeadlineExceeded,
-			Detail: "the body stood still for too long: " + progressTimeout.String()}
+		return &sheaf.Error{
+			Code: sheaf.NotProposed, Err: context.DeadlineExceeded,
+			Detail: "the body stood still for too long: " + progressTimeout.String(),
+		}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &sheaf.Error{Code: sheaf.NotProposed, Err: context.Canceled, Detail: "the body ended early"}
 	}

@@ -97,6 +97,27 @@ func TestLargeBodiesAreRefused(t *testing.T) {
 	}
 }
 
+func TestAllowedBodyFitsAnIdleNode(t *testing.T) {
+	node := newRig(t, func(l *sheaf.Limits) {
+		l.BatchBytes, l.ValueBytes, l.InFlightBytes = 64<<10, 32<<10, 256<<10 // as little as there may be
+	})
+	// As many commas as fit: each could be an entry.
+	list := func(size int) string {
+		const head, tail = `{"keys":["a"`, `]}`
+		return head + strings.Repeat(`,"a"`, (size-len(head)-len(tail))/4) + tail
+	}
+	for _, size := range []int{32 << 10, 64 << 10, 100 << 10, 127 << 10, 200 << 10, 300 << 10} {
+		for _, got := range []answer{
+			node.do(t, "POST", "/v1/getall", list(size)),
+			node.chunked(t, "POST", "/v1/getall", strings.NewReader(list(size))),
+		} {
+			if got.StatusCode == 429 {
+				t.Errorf("%d bytes: told to come back later, where nothing will be better", size)
+			}
+		}
+	}
+}
+
 func TestRefusedBodyIsNotAskedFor(t *testing.T) {
 	node := newRig(t, small)
 	got := node.raw(t, "PUT /v1/keys/a HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n", false)

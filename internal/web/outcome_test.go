@@ -44,11 +44,13 @@ func TestPassedDeadlineLeavesTheOutcomeUnknown(t *testing.T) {
 	node.settled(t)
 }
 
-func TestClientThatLeavesFreesItsRequest(t *testing.T) {
+// TestClientThatLeavesIsCountedUntilItsBatchIsDone: nobody waits for the batch
+// any more, but it is in memory until the log has let go of it.
+func TestClientThatLeavesIsCountedUntilItsBatchIsDone(t *testing.T) {
 	node := newRig(t, nil)
 	release := node.stall(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	req, err := http.NewRequestWithContext(ctx, "POST", node.URL+"/v1/putall", strings.NewReader(stalledBatch))
+	req, err := http.NewRequestWithContext(ctx, "POST", node.URL+"/v1/putall", strings.NewReader(stalledBatch+strings.Repeat(" ", 1<<20)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,13 +59,17 @@ func TestClientThatLeavesFreesItsRequest(t *testing.T) {
 		_, err := node.Client().Do(req) //nolint:bodyclose // there is no answer
 		left <- err
 	}()
-	wait(t, "the request is counted", func() bool { now, _ := node.gate.InFlight(); return now > 0 })
+	// The body is read and given back; what waits for the disk is counted on.
+	wait(t, "only the entries are counted", func() bool { now, _ := node.gate.InFlight(); return now > 0 && now < 100 })
 	cancel()
 	if err := <-left; err == nil {
 		t.Error("there was an answer")
 	}
-	wait(t, "the request is given up", func() bool { now, _ := node.gate.InFlight(); return now == 0 })
+	if now, _ := node.gate.InFlight(); now == 0 {
+		t.Error("a batch that waits for the disk is not counted")
+	}
 	release()
+	wait(t, "the batch is done", func() bool { now, _ := node.gate.InFlight(); return now == 0 })
 	if got := node.do(t, "GET", "/v1/keys/a", ""); got.StatusCode == 200 {
 		node.settled(t)
 	}

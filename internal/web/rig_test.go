@@ -58,14 +58,14 @@ func newRig(t testing.TB, change func(*sheaf.Limits)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	gate := admission.NewGate(limits.InFlightBytes)
 	g, err := group.Start(group.Config{
-		ID: groupID, Store: s, Log: log, Limits: limits, LogBytes: 512 << 20,
+		ID: groupID, Store: s, Log: log, Limits: limits, Gate: gate, LogBytes: 512 << 20,
 		Now: time.Now, Fatal: func(err error) { t.Error("fatal:", err) }, Logger: logger,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	gate := admission.NewGate(limits.InFlightBytes)
 	c := coordinator.New(coordinator.Config{
 		Group: g, Gate: gate, Limits: limits,
 		EventualBytes: 64 << 20, EventualWindow: 20 * time.Millisecond, Logger: logger,
