@@ -1,0 +1,56 @@
+# Sheaf's tasks. `make` lists them; `make ci` is exactly what CI runs.
+.DEFAULT_GOAL := help
+
+TOOL = go tool -modfile=tools/go.mod
+# The race detector costs several times the time, so it runs where state is shared.
+RACE = . ./internal/wire/... ./internal/admission/... ./internal/apply/... ./internal/wal/... \
+	./internal/store/... ./internal/group/... ./internal/coordinator/... ./internal/rpc/... \
+	./internal/web/... ./internal/node/... ./client/...
+
+.PHONY: help build test race vet fmt format lint generate docs fuzz bench benchdiff ci
+
+help: ## list the tasks
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+build: ## build everything
+	go build ./...
+
+test: ## run every test
+	go test ./...
+
+race: ## run the core's tests under the race detector
+	go test -race $(RACE)
+
+vet: ## go vet, and that go.mod is tidy
+	go vet ./...
+	go mod tidy -diff
+
+fmt: ## fail on files that gofumpt would change
+	@out=$$($(TOOL) gofumpt -l .); if [ -n "$$out" ]; then echo "not formatted (make format):"; echo "$$out"; exit 1; fi
+
+format: ## format all Go files
+	$(TOOL) gofumpt -w .
+
+lint: ## lint the protobuf files (builds buf: a minute the first time)
+	$(TOOL) buf lint
+
+generate: ## regenerate the protobuf code
+	$(TOOL) buf generate
+
+docs: ## regenerate docs/errors.md and docs/configuration.md
+	go test ./internal/policy -run TestErrorsPage -update
+	go test ./internal/config -run TestMarkdown -update
+
+fuzz: ## run every fuzz target for FUZZTIME (default 30s) each
+	@for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),30s) $$pkg || exit 1; \
+		done; done
+
+bench: ## run the benchmarks of the path, into bench.out
+	go test -run '^$$' -bench . -count 6 ./internal/wire ./internal/wal ./internal/store/... ./internal/group | tee bench.out
+
+benchdiff: ## compare bench.out with BASE (default bench.base.out)
+	$(TOOL) benchstat $(or $(BASE),bench.base.out) bench.out
+
+ci: build vet fmt test race ## exactly what CI runs

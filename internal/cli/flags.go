@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sheafdb/sheaf/internal/config"
+)
+
+// exactArgs takes n arguments, and otherwise shows what they are.
+func exactArgs(n int) cobra.PositionalArgs {
+	return argsWhere(func(given int) bool { return given == n })
+}
+
+// someArgs takes one argument or more.
+func someArgs() cobra.PositionalArgs {
+	return argsWhere(func(given int) bool { return given > 0 })
+}
+
+func argsWhere(ok func(given int) bool) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if ok(len(args)) {
+			return nil
+		}
+		return fmt.Errorf("wrong number of arguments (%d): it is used as %q", len(args), command.UseLine())
+	}
+}
+
+// unknownFlag adds the nearest flag there is to the error of one there is not.
+func unknownFlag(command *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	var known []string
+	command.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	near, ok := config.Nearest(unknown.GetSpecifiedName(), known)
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("%w: did you mean --%s?", err, near)
+}
+
+// sizeFlag is a number of bytes on the command line: 4096, 4MiB.
+type sizeFlag int64
+
+// String is for pflag.
+func (s *sizeFlag) String() string { return config.FormatSize(int64(*s)) }
+
+// Type is for pflag.
+func (s *sizeFlag) Type() string { return "size" }
+
+// Set is for pflag.
+func (s *sizeFlag) Set(text string) error {
+	n, err := config.ParseSize(text)
+	*s = sizeFlag(n)
+	return err
+}

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/sheafdb/sheaf"
+)
+
+// importer turns a source into batches and writes them, several at a time.
+//
+// Invariants:
+//   - The batches cut the source in order, so the records that are written are
+//     all those before some point, once nothing is in flight. That point is
+//     where an import goes on.
+//   - Of two entries for one key the later one in the source wins: a key stands
+//     in one batch once, and a batch waits for those in flight that share a key
+//     with it.
+//   - Batches that have begun are finished: a signal only stops new ones.
+type importer struct {
+	// write writes one batch, with a request ID of its own.
+	write func(context.Context, []sheaf.Entry) error
+	// batchEntries and batchBytes bound a batch, inFlight the batches at work.
+	batchEntries int
+	batchBytes   int
+	inFlight     int
+	// skip is how many records at the beginning are already written.
+	skip int
+	// onBad is told each record that cannot be written; its error ends the import.
+	onBad func(record) error
+	// progress may be nil.
+	progress progress
+
+	next    batch
+	flying  []*batch
+	slots   chan struct{}
+	mu      sync.Mutex // guards what follows, shared with the batches in flight
+	summary summary
+	times   *hdrhistogram.Histogram // of batches, in microseconds
+	failed  *batch                  // the first one, in the source's order
+}
+
+// maxBatchMicros is the longest time of a batch that the histogram can hold.
+const maxBatchMicros = int64(time.Hour / time.Microsecond)
+
+// run writes the source. The summary is right also when there is an error.
+func (im *importer) run(ctx context.Context, from source) (summary, error) {
+	began := time.Now()
+	im.slots = make(chan struct{}, im.inFlight)
+	im.times = hdrhistogram.New(1, maxBatchMicros, 3)
+	records, complete, err := im.read(ctx, from)
+	for _, b := range im.flying {
+		<-b.done
+	}
+	s := im.summary
+	s.Elapsed = time.Since(began)
+	s.P50, s.P95 = micros(im.times.ValueAtQuantile(50)), micros(im.times.ValueAtQuantile(95))
+	s.Records = records
+	if im.failed != nil {
+		s.Records, err = im.failed.before, im.failed.err
+	}
+	s.Complete = complete && err == nil
+	return s, err
+}
+
+// read cuts the source into batches. It returns how many records it took over,
+// and whether those are all.
+func (im *importer) read(ctx context.Context, from source) (records int, complete bool, err error) {
+	for rec, err := range from {
+		switch {
+		case err != nil:
+			im.send(ctx)
+			return records, false, err
+		case ctx.Err() != nil || im.hasFailed():
+			return im.next.beforeOr(records), false, nil
+		case records < im.skip:
+		case rec.bad != nil:
+			if err := im.onBad(rec); err != nil {
+				im.send(ctx)
+				return records, false, err
+			}
+			im.mu.Lock()
+			im.summary.Skipped++
+			im.mu.Unlock()
+		default:
+			im.add(ctx, rec, records)
+		}
+		records++
+	}
+	if ctx.Err() != nil {
+		return im.next.beforeOr(records), false, nil
+	}
+	im.send(ctx)
+	return records, true, nil
+}
+
+// entryOverhead is about what the encoding of an entry adds to key and value.
+const entryOverhead = 16
+
+// add takes a record into the next batch, after sending that if the record does
+// not fit.
+func (im *importer) add(ctx context.Context, rec record, records int) {
+	size := len(rec.entry.Key) + len(rec.entry.Value) + len(rec.entry.TypeURL) + entryOverhead
+	_, again := im.next.keys[string(rec.entry.Key)]
+	if again || len(im.next.entries) == im.batchEntries || im.next.bytes+size > im.batchBytes {
+		im.send(ctx)
+	}
+	if im.next.keys == nil {
+		im.next = batch{keys: make(map[string]struct{}), before: records, done: make(chan struct{})}
+	}
+	im.next.entries = append(im.next.entries, rec.entry)
+	im.next.keys[string(rec.entry.Key)] = struct{}{}
+	im.next.bytes += size
+	im.next.read += rec.bytes
+}
+
+// send begins to write the next batch, if there is one.
+func (im *importer) send(ctx context.Context) {
+	if len(im.next.entries) == 0 {
+		return
+	}
+	b := im.next
+	im.next = batch{}
+	im.slots <- struct{}{}
+	flying := im.flying[:0]
+	for _, other := range im.flying {
+		if other.shares(&b) {
+			<-other.done
+		}
+		select {
+		case <-other.done:
+		default:
+			flying = append(flying, other)
+		}
+	}
+	im.flying = flying
+	// Looked at after the waits: a failed batch may yet be applied, and must not
+	// come after a later entry for the same key. The import goes on at the batch
+	// that failed, so this one's turn comes again.
+	if im.hasFailed() {
+		<-im.slots
+		return
+	}
+	im.flying = append(im.flying, &b)
+	go im.finish(context.WithoutCancel(ctx), &b)
+}
+
+func (im *importer) finish(ctx context.Context, b *batch) {
+	began := time.Now()
+	b.err = im.write(ctx, b.entries)
+	took := time.Since(began)
+	im.mu.Lock()
+	if b.err == nil {
+		im.summary.Batches++
+		im.summary.Entries += len(b.entries)
+		im.summary.Bytes += b.payload()
+		_ = im.times.RecordValue(min(max(took.Microseconds(), 1), maxBatchMicros))
+	} else if im.failed == nil || b.before < im.failed.before {
+		im.failed = b
+	}
+	im.mu.Unlock()
+	if im.progress != nil && b.err == nil {
+		im.progress.add(len(b.entries), b.read)
+	}
+	b.entries = nil // the keys are still needed, the values are not
+	close(b.done)
+	<-im.slots
+}
+
+func (im *importer) hasFailed() bool {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	return im.failed != nil
+}

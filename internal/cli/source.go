@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/sheafdb/sheaf"
+)
+
+// record is one thing that a source of an import holds.
+type record struct {
+	// where names it for people: "line 7", or a path.
+	where string
+	// bytes is how much of the source's size it stands for.
+	bytes int64
+	entry sheaf.Entry
+	// bad says why there is no entry. The source goes on behind it.
+	bad error
+}
+
+// source yields records in an order that is the same every time, so that an
+// import can be taken up again where it stopped. An error ends the source: it
+// cannot be read any further.
+type source = iter.Seq2[record, error]
+
+// maxLineBytes bounds one line of NDJSON: a value of 16 MiB whose every byte is
+// written as a six-byte escape, and a key.
+const maxLineBytes = 100 << 20
+
+// ndjsonSource reads one entry per line; empty lines are none.
+func ndjsonSource(r io.Reader) source {
+	return func(yield func(record, error) bool) {
+		lines := bufio.NewScanner(r)
+		lines.Buffer(make([]byte, 64<<10), maxLineBytes)
+		number := 0
+		for lines.Scan() {
+			number++
+			line := lines.Bytes()
+			if len(bytes.TrimSpace(line)) == 0 {
+				continue
+			}
+			entry, err := parseEntry(line)
+			rec := record{where: fmt.Sprintf("line %d", number), bytes: int64(len(line)) + 1, entry: entry, bad: err}
+			if !yield(checked(rec), nil) {
+				return
+			}
+		}
+		if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+			yield(record{}, fmt.Errorf("line %d is longer than %s", number+1, humanBytes(maxLineBytes)))
+		} else if err != nil {
+			yield(record{}, fmt.Errorf("read line %d: %w", number+1, err))
+		}
+	}
+}
+
+// checked marks a record that no node would take, so that the record is named
+// instead of the whole batch that it would be in.
+func checked(rec record) record {
+	limits := sheaf.DefaultLimits()
+	switch {
+	case rec.bad != nil:
+	case len(rec.entry.Key) == 0:
+		rec.bad = errors.New("the key is empty")
+	case len(rec.entry.Key) > limits.KeyBytes:
+		rec.bad = fmt.Errorf("the key has %d bytes: at most %d are allowed", len(rec.entry.Key), limits.KeyBytes)
+	case len(rec.entry.Value) > limits.ValueBytes:
+		rec.bad = fmt.Errorf("the value has %s: at most %s are allowed",
+			humanBytes(int64(len(rec.entry.Value))), humanBytes(int64(limits.ValueBytes)))
+	}
+	return rec
+}

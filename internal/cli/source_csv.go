@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/sheafdb/sheaf"
+)
+
+// csvSource reads a table with a header row. The key is the column keyColumn,
+// or the first one; the value is the column valueColumn, or the whole row as a
+// JSON object of strings in the order of the columns.
+func csvSource(r io.Reader, keyColumn, valueColumn string) source {
+	return func(yield func(record, error) bool) {
+		rows := csv.NewReader(r)
+		rows.ReuseRecord = true
+		t, err := readHeader(rows, keyColumn, valueColumn)
+		if err != nil {
+			yield(record{}, err)
+			return
+		}
+		for begin := rows.InputOffset(); ; {
+			row, err := rows.Read()
+			if err == io.EOF {
+				return
+			}
+			end := rows.InputOffset()
+			rec := record{bytes: end - begin}
+			begin = end
+			var bad *csv.ParseError
+			switch {
+			case errors.As(err, &bad):
+				rec.where, rec.bad = fmt.Sprintf("line %d", bad.StartLine), bad.Err
+			case err != nil:
+				yield(record{}, fmt.Errorf("read CSV: %w", err))
+				return
+			default:
+				line, _ := rows.FieldPos(0)
+				rec.where = fmt.Sprintf("line %d", line)
+				rec.entry = t.entry(row)
+			}
+			if !yield(checked(rec), nil) {
+				return
+			}
+		}
+	}
+}
+
+// csvTable knows the columns of a CSV file.
+type csvTable struct {
+	names      []json.RawMessage // the header, as JSON strings
+	key, value int               // value is -1 for the whole row
+}
+
+func readHeader(rows *csv.Reader, keyColumn, valueColumn string) (csvTable, error) {
+	header, err := rows.Read()
+	if err == io.EOF {
+		return csvTable{}, errors.New("the CSV is empty: its first row must name the columns")
+	}
+	if err != nil {
+		return csvTable{}, fmt.Errorf("read the header row: %w", err)
+	}
+	header = slices.Clone(header)
+	header[0] = string(bytes.TrimPrefix([]byte(header[0]), []byte("\xef\xbb\xbf"))) // spreadsheets write a BOM
+	t := csvTable{value: -1}
+	for i, name := range header {
+		if slices.Index(header, name) != i {
+			return csvTable{}, fmt.Errorf("two columns are named %q: rename one", name)
+		}
+		t.names = append(t.names, quoteJSON(name))
+	}
+	column := func(flag, name string) (int, error) {
+		i := slices.Index(header, name)
+		if i < 0 {
+			return 0, fmt.Errorf("--%s: there is no column %q among %q", flag, name, header)
+		}
+		return i, nil
+	}
+	if keyColumn != "" {
+		if t.key, err = column("key-column", keyColumn); err != nil {
+			return t, err
+		}
+	}
+	if valueColumn != "" {
+		if t.value, err = column("value-column", valueColumn); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
+
+func (t csvTable) entry(row []string) sheaf.Entry {
+	if t.value >= 0 {
+		return sheaf.Put(row[t.key], row[t.value])
+	}
+	var object bytes.Buffer
+	for i, cell := range row {
+		separator := byte(',')
+		if i == 0 {
+			separator = '{'
+		}
+		object.WriteByte(separator)
+		object.Write(t.names[i])
+		object.WriteByte(':')
+		object.Write(quoteJSON(cell))
+	}
+	object.WriteByte('}')
+	return sheaf.Put(row[t.key], object.Bytes())
+}
+
+// quoteJSON writes a JSON string with < and & as they are.
+func quoteJSON(s string) json.RawMessage {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	must(encoder.Encode(s))
+	return bytes.TrimRight(b.Bytes(), "\n")
+}
