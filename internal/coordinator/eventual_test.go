@@ -1,0 +1,191 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/admission"
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/group"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// slowGroup takes a time for every round and remembers the rounds.
+type slowGroup struct {
+	Group
+	round time.Duration
+	fail  func(n int) error // for the n-th call, from 0
+
+	mu     sync.Mutex
+	rounds [][]string // request IDs
+	calls  int
+	known  map[string]apply.Result
+}
+
+func (g *slowGroup) ProposeAll(_ context.Context, cmds []*wire.Command) ([]apply.Result, error) {
+	time.Sleep(g.round) // virtual time: the tests run in a synctest bubble
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.calls
+	g.calls++
+	if g.fail != nil {
+		if err := g.fail(n); err != nil {
+			return nil, err
+		}
+	}
+	var ids []string
+	for _, cmd := range cmds {
+		ids = append(ids, cmd.RequestID)
+	}
+	g.rounds = append(g.rounds, ids)
+	return make([]apply.Result, len(cmds)), nil
+}
+
+func (g *slowGroup) Known(cmd *wire.Command) (apply.Result, bool, error) {
+	result, ok := g.known[cmd.RequestID]
+	return result, ok, nil
+}
+
+func (g *slowGroup) Propose(context.Context, *wire.Command, *group.Timing) (apply.Result, error) {
+	return apply.Result{}, errors.New("an EVENTUAL batch was proposed by itself")
+}
+
+func newCoordinator(g Group, queueBytes int) *Coordinator {
+	limits := sheaf.DefaultLimits()
+	return New(Config{
+		Group: g, Gate: admission.NewGate(limits.InFlightBytes), Limits: limits,
+		EventualBytes: queueBytes, EventualWindow: 20 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+	})
+}
+
+func eventual(t *testing.T, id string, valueBytes int) *wire.PutAll {
+	t.Helper()
+	raw := wire.AppendEntry(nil, &wire.Entry{Key: []byte("k"), Value: make([]byte, valueBytes)})
+	entries, err := wire.ParseEntries(raw, sheaf.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &wire.PutAll{RequestID: id, Entries: entries, Consistency: sheaf.Eventual}
+}
+
+func TestAcceptedBatchesGoTogetherAndInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &slowGroup{round: 5 * time.Millisecond}
+		c := newCoordinator(g, 1<<20)
+		for i := range 10 {
+			answer, err := c.PutAll(context.Background(), eventual(t, fmt.Sprint(i), 10), nil)
+			if err != nil || !answer.Accepted || answer.Version != 0 || answer.ETag != "" {
+				t.Fatalf("%+v, %v", answer, err)
+			}
+			if i == 0 {
+				synctest.Wait() // the first is on its way, the others gather
+			}
+		}
+		c.Close()
+		if got, want := fmt.Sprint(g.rounds), "[[0] [1 2 3 4 5 6 7 8 9]]"; got != want {
+			t.Errorf("rounds %s, want %s", got, want)
+		}
+	})
+}
+
+// TestAcceptanceWaitsForASlowDisk: what a crash can lose was accepted within
+// one window.
+func TestAcceptanceWaitsForASlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &slowGroup{round: time.Second}
+		c := newCoordinator(g, 1<<20)
+		began := time.Now()
+		accept := func(id string) time.Duration {
+			if _, err := c.PutAll(context.Background(), eventual(t, id, 10), nil); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(began)
+		}
+		accept("first")
+		time.Sleep(20 * time.Millisecond)
+		if at := accept("within the window"); at != 20*time.Millisecond {
+			t.Errorf("accepted at %v", at)
+		}
+		time.Sleep(time.Millisecond)
+		if at := accept("beyond it"); at < time.Second {
+			t.Errorf("accepted at %v, while a batch of 21 ms ago was not durable", at)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		time.Sleep(30 * time.Millisecond)
+		_, err := c.PutAll(ctx, eventual(t, "gives up", 10), nil)
+		if !errors.Is(err, sheaf.NotProposed) {
+			t.Errorf("a caller who gave up: %v", err)
+		}
+		c.Close()
+	})
+}
+
+func TestAFullQueueRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(&slowGroup{round: time.Second}, 100)
+		if _, err := c.PutAll(context.Background(), eventual(t, "a", 80), nil); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.PutAll(context.Background(), eventual(t, "b", 80), nil)
+		if !errors.Is(err, sheaf.RateLimited) || sheaf.AsError(err).RetryAfter == 0 {
+			t.Errorf("got %v", err)
+		}
+		c.Close()
+		if _, err := c.PutAll(context.Background(), eventual(t, "c", 1), nil); !errors.Is(err, sheaf.Draining) {
+			t.Errorf("a closed queue: %v", err)
+		}
+	})
+}
+
+// TestAnAcceptedRoundIsTriedUntilItIsIn: the callers were told so.
+func TestAnAcceptedRoundIsTriedUntilItIsIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &slowGroup{fail: func(n int) error {
+			if n < 3 {
+				return []error{sheaf.RateLimited, &sheaf.Error{Code: sheaf.NoSpace}, sheaf.RateLimited}[n]
+			}
+			return nil
+		}}
+		c := newCoordinator(g, 1<<20)
+		if _, err := c.PutAll(context.Background(), eventual(t, "a", 10), nil); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if fmt.Sprint(g.rounds) != "[[a]]" || g.calls != 4 {
+			t.Errorf("%d calls, rounds %v", g.calls, g.rounds)
+		}
+	})
+}
+
+func TestEventualKnowsRequestIDsAndTakesNoConditions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &slowGroup{known: map[string]apply.Result{
+			"done":   {Version: 7, Replayed: true},
+			"reused": {Refused: sheaf.Errorf(sheaf.RequestIDReused, "x")},
+		}}
+		c := newCoordinator(g, 1<<20)
+		defer c.Close()
+		if answer, err := c.PutAll(context.Background(), eventual(t, "done", 1), nil); err != nil || !answer.Replayed || !answer.Accepted || answer.Version != 0 {
+			t.Errorf("%+v, %v", answer, err)
+		}
+		if _, err := c.PutAll(context.Background(), eventual(t, "reused", 1), nil); !errors.Is(err, sheaf.RequestIDReused) {
+			t.Error(err)
+		}
+		req := eventual(t, "x", 1)
+		req.IfMatch = "*"
+		if _, err := c.PutAll(context.Background(), req, nil); !errors.Is(err, sheaf.InvalidBatch) {
+			t.Error(err)
+		}
+		if len(g.rounds) != 0 {
+			t.Errorf("rounds %v", g.rounds)
+		}
+	})
+}

@@ -1,0 +1,149 @@
+package crashtest
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/sheafdb/sheaf"
+)
+
+// The keys: every batch writes whole groups, so a group always shows one stamp.
+// There are few of them, so that batches overwrite each other's keys in part.
+const (
+	keyGroups    = 24
+	keysPerGroup = 4
+)
+
+func keysOf(group int) [][]byte {
+	keys := make([][]byte, keysPerGroup)
+	for i := range keys {
+		keys[i] = fmt.Appendf(nil, "group-%02d/key-%d", group, i)
+	}
+	return keys
+}
+
+// batch is one PutAll. Its bytes follow from its fields, so that a retry can
+// send the same ones without keeping them.
+type batch struct {
+	id         sheaf.RequestID
+	groups     []int
+	valueBytes int
+	version    uint64 // of the answer; 0 while there is none
+}
+
+// stampOf is the batch that wrote a value, by its request ID.
+func stampOf(value []byte) string {
+	stamp, _, _ := strings.Cut(string(value), " ")
+	return stamp
+}
+
+func (b *batch) value() []byte {
+	value := fmt.Appendf(nil, "%s ", b.id)
+	return append(value, bytes.Repeat([]byte{'.'}, max(0, b.valueBytes-len(value)))...)
+}
+
+func (b *batch) entries() []sheaf.Entry {
+	var entries []sheaf.Entry
+	value := b.value()
+	for _, group := range b.groups {
+		for _, key := range keysOf(group) {
+			entries = append(entries, sheaf.Put(key, value))
+		}
+	}
+	return entries
+}
+
+// history is what the callers know. Its methods may be called by all writers at
+// once.
+type history struct {
+	mu      sync.Mutex
+	made    int
+	batches map[string]*batch // all that were ever sent, by stamp
+	// acked is in the order of the answers.
+	acked []*batch
+	// unknown have to be settled by a retry.
+	unknown []*batch
+	// refused were answered with "did nothing": they must never be seen.
+	refused map[string]error
+	// wrong are answers that no crash explains.
+	wrong []error
+}
+
+func newHistory() *history {
+	return &history{batches: make(map[string]*batch), refused: make(map[string]error)}
+}
+
+// begin makes a batch. Every second ID is opaque, because the rows of the two
+// kinds are kept apart.
+func (h *history) begin(groups []int, valueBytes int) *batch {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.made++
+	id := "opaque-" + uuid.NewString()
+	if h.made%2 == 0 {
+		id = "v7-" + uuid.Must(uuid.NewV7()).String()
+	}
+	b := &batch{id: sheaf.RequestID(id), groups: groups, valueBytes: valueBytes}
+	h.batches[id] = b
+	return b
+}
+
+func (h *history) acknowledge(b *batch, version uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b.version = version
+	h.acked = append(h.acked, b)
+}
+
+// fail sorts an error by what the error table says is true of the batch.
+func (h *history) fail(b *batch, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	row, known := sheaf.CodeOf(err).Row()
+	switch {
+	case !known || row.Code == sheaf.Internal || row.Code == sheaf.Corruption || row.Retry == sheaf.RetryNever:
+		h.wrong = append(h.wrong, fmt.Errorf("batch %s: %w", b.id, err))
+		h.unknown = append(h.unknown, b)
+	case row.Outcome == sheaf.Unknown:
+		h.unknown = append(h.unknown, b)
+	default:
+		h.refused[string(b.id)] = err
+	}
+}
+
+// ackedCount is also a moment: see demote.
+func (h *history) ackedCount() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.acked)
+}
+
+// demote takes back every acknowledgement after a moment. Power that fails at
+// that moment takes the later answers with it; what they said does not count.
+func (h *history) demote(moment int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, b := range h.acked[moment:] {
+		b.version = 0
+		h.unknown = append(h.unknown, b)
+	}
+	h.acked = slices.Clip(h.acked[:moment])
+}
+
+// newest is for each group the acknowledged batch with the largest version.
+func (h *history) newest() map[int]*batch {
+	newest := make(map[int]*batch)
+	for _, b := range h.acked {
+		for _, group := range b.groups {
+			if newest[group] == nil || newest[group].version < b.version {
+				newest[group] = b
+			}
+		}
+	}
+	return newest
+}

@@ -1,0 +1,174 @@
+package crashtest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/sheafdb/sheaf/client"
+)
+
+// sight is what a group of keys shows; no stamp when no key of it is there.
+type sight struct {
+	stamp   string
+	version uint64
+}
+
+// look reads all groups at one instant and fails on one that shows two stamps, a
+// part of its keys, or a value that its batch did not have.
+func look(t *testing.T, c *client.Client, h *history) map[int]sight {
+	t.Helper()
+	var keys [][]byte
+	for group := range keyGroups {
+		keys = append(keys, keysOf(group)...)
+	}
+	values, err := c.GetAll(t.Context(), keys)
+	if err != nil {
+		t.Fatalf("read all groups: %v", err)
+	}
+	seen := make(map[int]sight)
+	for i, item := range values.Items {
+		group, this := i/keysPerGroup, sight{stamp: stampOf(item.Value), version: item.Version}
+		if first, ok := seen[group]; ok && this != first {
+			t.Errorf("group %d shows a half batch: %+v beside %+v", group, first, this)
+		}
+		if b := h.batches[this.stamp]; item.Found && (b == nil || string(item.Value) != string(b.value())) {
+			t.Errorf("group %d has a value that nobody wrote: %.80q", group, item.Value)
+		}
+		seen[group] = this
+	}
+	return seen
+}
+
+// verify holds what a node that came back shows against what the callers know,
+// settles what they do not know, and looks again. Nobody else may write.
+func (h *history) verify(t *testing.T, addr string, rng *rand.Rand) {
+	t.Helper()
+	c := connect(t, addr)
+	for _, err := range h.wrong {
+		t.Error(err)
+	}
+	h.wrong = nil
+	for _, step := range []func(){
+		func() { h.checkPresent(t, look(t, c, h)) },
+		func() { h.settle(t, c) },
+		func() { h.retrySome(t, c, rng) },
+		func() { h.checkExact(t, look(t, c, h)) },
+	} {
+		if step(); t.Failed() { // what follows a first wrong answer is noise
+			t.FailNow()
+		}
+	}
+}
+
+// checkPresent wants every acknowledged batch present or overwritten by a higher
+// version, and what is seen to be of somebody who may have been successful.
+func (h *history) checkPresent(t *testing.T, seen map[int]sight) {
+	t.Helper()
+	newest := h.newest()
+	for group, s := range seen {
+		if err := h.refused[s.stamp]; err != nil {
+			t.Errorf("group %d shows batch %s, which was refused: %v", group, s.stamp, err)
+		}
+		if b := newest[group]; b != nil && s.version < b.version {
+			t.Errorf("group %d shows version %d (%s), and batch %s was acknowledged with %d", group, s.version, s.stamp, b.id, b.version)
+		}
+		if b := h.batches[s.stamp]; b != nil && b.version != 0 && b.version != s.version {
+			t.Errorf("group %d shows batch %s with version %d, and it was acknowledged with %d", group, b.id, s.version, b.version)
+		}
+	}
+}
+
+// settle sends every batch of unknown outcome again, the same bytes with the
+// same ID. It was either applied before, as one may see, or is applied by this.
+func (h *history) settle(t *testing.T, c *client.Client) {
+	t.Helper()
+	for _, b := range h.unknown {
+		before := look(t, c, h)
+		result, err := c.PutAll(t.Context(), b.entries(), client.WithRequestID(b.id))
+		if err != nil {
+			t.Errorf("settle batch %s: %v", b.id, err)
+			continue
+		}
+		for _, group := range b.groups {
+			switch s := before[group]; {
+			case s.stamp == string(b.id) && (!result.Replayed || s.version != result.Version):
+				t.Errorf("group %d showed batch %s with version %d, and its retry answers %+v", group, b.id, s.version, result)
+			case result.Replayed && s.version < result.Version:
+				t.Errorf("batch %s was applied with version %d, its retry says, and group %d shows version %d", b.id, result.Version, group, s.version)
+			}
+		}
+		for group, s := range before {
+			if !result.Replayed && s.version >= result.Version {
+				t.Errorf("batch %s was applied with version %d when group %d showed %d already", b.id, result.Version, group, s.version)
+			}
+		}
+		h.acknowledge(b, result.Version)
+	}
+	h.unknown = nil
+}
+
+// retries bounds how many acknowledged batches are sent again.
+const retries = 120
+
+// retrySome sends acknowledged batches again, the newest and some of any age:
+// the answer is the first one.
+func (h *history) retrySome(t *testing.T, c *client.Client, rng *rand.Rand) {
+	t.Helper()
+	var again []*batch
+	for i := range min(retries, len(h.acked)) {
+		if i%2 == 0 {
+			again = append(again, h.acked[len(h.acked)-1-i/2])
+		} else {
+			again = append(again, h.acked[rng.IntN(len(h.acked))])
+		}
+	}
+	var callers sync.WaitGroup
+	limit := make(chan struct{}, eight.writers)
+	for _, b := range again {
+		limit <- struct{}{}
+		callers.Go(func() {
+			defer func() { <-limit }()
+			if err := retry(t.Context(), c, b); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	callers.Wait()
+}
+
+func retry(ctx context.Context, c *client.Client, b *batch) error {
+	result, err := c.PutAll(ctx, b.entries(), client.WithRequestID(b.id))
+	switch {
+	case err != nil:
+		return fmt.Errorf("retry batch %s: %w", b.id, err)
+	case !result.Replayed || result.Version != b.version:
+		return fmt.Errorf("batch %s was acknowledged with version %d, and its retry answers %+v", b.id, b.version, result)
+	}
+	return nil
+}
+
+// checkExact wants every group to show exactly the newest of its batches, now
+// that the outcome of each is known, and no version to be given twice.
+func (h *history) checkExact(t *testing.T, seen map[int]sight) {
+	t.Helper()
+	newest := h.newest()
+	for group, s := range seen {
+		want := sight{}
+		if b := newest[group]; b != nil {
+			want = sight{stamp: string(b.id), version: b.version}
+		}
+		if s != want {
+			t.Errorf("group %d shows %+v, want %+v", group, s, want)
+		}
+	}
+	owner := make(map[uint64]*batch)
+	for _, b := range h.acked {
+		if other := owner[b.version]; other != nil {
+			t.Errorf("batches %s and %s both have version %d", other.id, b.id, b.version)
+		}
+		owner[b.version] = b
+	}
+}
