@@ -148,7 +148,7 @@ func handler(name string, method func(*Server, *call) error) grpc.StreamHandler 
 			trailer.Set("server-timing", timing)
 		}
 		stream.SetTrailer(trailer)
-		reason := "ok"
+		reason := "" // success
 		if gone := stream.Context().Err(); err != nil && gone != nil && sheaf.CodeOf(err) == sheaf.Internal {
 			err = &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: gone, Detail: "the caller went away"}
 		}

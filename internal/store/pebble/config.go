@@ -30,7 +30,7 @@ type Config struct {
 
 // DefaultConfig is for a node that holds one group. FS and Dir are to be set.
 func DefaultConfig() Config {
-	return Config{FS: vfs.Default, CacheBytes: 256 << 20, MemTableBytes: 64 << 20}
+	return Config{FS: vfs.Default, CacheBytes: 256 << 20, MemTableBytes: memTableBytes}
 }
 
 // Validate says what is wrong with the configuration.
@@ -49,14 +49,19 @@ func (c Config) Validate() error {
 }
 
 const (
+	// memTableBytes is the default: the search for a key's place in the skiplist
+	// is most of what Apply costs, and misses the CPU's caches more the larger it
+	// is. Applying 1,000-entry batches ran at 0.84 M keys/s with 16 MiB against
+	// 0.58 M with 64, flushes and compactions included.
+	memTableBytes = 16 << 20
 	// memTables is how many memtables may wait for their flush before Apply
-	// waits too: one is filled, one is flushed, and two take up a slow disk.
-	memTables = 4
+	// waits too: one is filled, one is flushed, and the others take up a slow disk.
+	memTables = 8
 	// l0Files is the read amplification of L0 at which Apply waits for
 	// compactions. Pebble's own 12 stalls a bulk load on two cores early.
 	l0Files = 32
-	// maxCompactions leaves a core to the applier on the two-core machine that
-	// DESIGN.md measures on, and uses both when compactions fall behind.
+	// maxCompactions is what a two-core machine has: one compaction at first, which leaves
+	// a core to the applier, and two when compactions fall behind.
 	maxCompactions = 2
 	maxOpenFiles   = 2048
 	bloomBits      = 10

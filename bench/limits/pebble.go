@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+
+	"github.com/sheafdb/sheaf"
+	store "github.com/sheafdb/sheaf/internal/store/pebble"
+)
+
+// direct is Pebble without Sheaf: in this process, durable by its own log.
+type direct struct{ db *pebble.DB }
+
+// startPebble opens Pebble as internal/store/pebble does, but for the log. Sizes
+// come from there; the rest of the tuning is unexported and repeated here.
+func startPebble(_ context.Context, _ *arena, dir string) (contestant, error) {
+	cfg := store.DefaultConfig()
+	opts := &pebble.Options{
+		FormatMajorVersion:          pebble.FormatNewest,
+		CacheSize:                   cfg.CacheBytes,
+		MemTableSize:                cfg.MemTableBytes,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       32,
+		LBaseMaxBytes:               max(64<<20, 4*int64(cfg.MemTableBytes)),
+		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
+		MaxOpenFiles:                2048,
+		Logger:                      quiet{},
+	}
+	opts.TargetFileSizes[0] = 4 << 20
+	opts.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	db, err := pebble.Open(dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &direct{db}, nil
+}
+
+func (d *direct) write(entries []sheaf.Entry) (retries int, err error) {
+	batch := d.db.NewBatch()
+	defer func() { err = errors.Join(err, batch.Close()) }()
+	for i := range entries {
+		if err := batch.Set(entries[i].Key, entries[i].Value, nil); err != nil {
+			return 0, err
+		}
+	}
+	return 0, batch.Commit(pebble.Sync)
+}
+
+func (d *direct) pid() int     { return os.Getpid() }
+func (d *direct) close() error { return d.db.Close() }
+
+// quiet drops what Pebble tells of its flushes, and not what stops it.
+type quiet struct{}
+
+// Infof drops the message.
+func (quiet) Infof(string, ...any) {}
+
+// Errorf prints the message.
+func (quiet) Errorf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "pebble: "+format+"\n", args...)
+}
+
+// Fatalf prints the message and ends the process, as Pebble expects.
+func (q quiet) Fatalf(format string, args ...any) {
+	q.Errorf(format, args...)
+	os.Exit(1)
+}
