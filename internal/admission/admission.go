@@ -117,6 +117,11 @@ func (g *Gate) Write() error {
 	if err := g.Read(); err != nil {
 		return err
 	}
+	return g.Space()
+}
+
+// Space says whether the disk has room for writes.
+func (g *Gate) Space() error {
 	if detail := g.noSpace.Load(); detail != nil {
 		return &sheaf.Error{Code: sheaf.NoSpace, Detail: *detail, RetryAfter: spaceRetry}
 	}

@@ -2,6 +2,7 @@ package group
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"syscall"
 	"time"
@@ -18,7 +19,8 @@ type cutter struct {
 	// idle is broadcast when a run ends.
 	idle    *sync.Cond
 	running bool
-	err     error // of the last run
+	err     error     // of the last run
+	failed  time.Time // when err was set
 }
 
 func (c *cutter) init(g *Group) {
@@ -28,12 +30,19 @@ func (c *cutter) init(g *Group) {
 
 // maybe starts a run if the log is half full and none is on its way.
 func (c *cutter) maybe() {
-	if c.g.cfg.Log.SizeBytes() < c.g.cfg.LogBytes/2 {
-		return
+	if c.g.cfg.Log.SealedBytes() >= c.g.cfg.LogBytes/2 {
+		c.start()
 	}
+}
+
+// retryCut is how long a failed run is not tried again: it filled a disk, or
+// would have.
+const retryCut = time.Second
+
+func (c *cutter) start() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.running {
+	if !c.running && (c.err == nil || time.Since(c.failed) >= retryCut) {
 		c.running = true
 		go c.run()
 	}
@@ -41,20 +50,30 @@ func (c *cutter) maybe() {
 
 func (c *cutter) run() {
 	start := time.Now()
-	durable, err := c.g.cfg.Store.Flush()
-	if err == nil {
-		err = c.g.cfg.Log.Cut(c.g.cfg.ID, durable)
-	}
+	err := c.flushAndCut()
 	logger := c.g.cfg.Logger.With("group", c.g.cfg.ID)
 	if err != nil {
 		logger.Error("cut the log", "err", err)
 	} else {
-		logger.Debug("log cut", "durable", durable, "log_bytes", c.g.cfg.Log.SizeBytes(), "took", time.Since(start))
+		logger.Debug("log cut", "durable", c.g.cfg.Store.Durable(), "log_bytes", c.g.cfg.Log.SizeBytes(), "took", time.Since(start))
 	}
 	c.mu.Lock()
-	c.running, c.err = false, err
+	c.running, c.err, c.failed = false, err, time.Now()
 	c.idle.Broadcast()
 	c.mu.Unlock()
+}
+
+// flushAndCut does not begin a flush that the disk has no room for: it would fill
+// the disk for everybody and fail.
+func (c *cutter) flushAndCut() error {
+	if free, need := c.g.cfg.Free(), c.g.cfg.Store.FlushBytes(); free >= 0 && free < need {
+		return fmt.Errorf("flush the store: it needs %d MiB and %d are free: %w", need>>20, free>>20, syscall.ENOSPC)
+	}
+	durable, err := c.g.cfg.Store.Flush()
+	if err != nil {
+		return err
+	}
+	return c.g.cfg.Log.Cut(c.g.cfg.ID, durable)
 }
 
 // cutAttempts is how many runs a round waits for: one that was already on its
@@ -65,15 +84,15 @@ const cutAttempts = 3
 // be flushed it says so instead of waiting for ever.
 func (c *cutter) waitForRoom() error {
 	for range cutAttempts {
-		if c.g.cfg.Log.SizeBytes() < c.g.cfg.LogBytes {
+		if c.g.cfg.Log.SealedBytes() < c.g.cfg.LogBytes {
 			return nil
 		}
-		c.maybe()
+		c.start()
 		if err := c.wait(); err != nil {
 			return c.full(err)
 		}
 	}
-	if c.g.cfg.Log.SizeBytes() < c.g.cfg.LogBytes {
+	if c.g.cfg.Log.SealedBytes() < c.g.cfg.LogBytes {
 		return nil
 	}
 	return c.full(nil)

@@ -21,7 +21,6 @@ package group
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -49,6 +48,11 @@ type Config struct {
 	// LogBytes bounds the log: at half of it the store is flushed so that the
 	// log can be cut, at all of it writers wait for that.
 	LogBytes int64
+	// Room says NO_SPACE when the disk should take no more writes. It is asked
+	// before every round, so that a fast writer cannot outrun it.
+	Room func() error
+	// Free returns the free bytes of the disk, negative when they are not known.
+	Free func() int64
 	// Now is the wall clock.
 	Now func() time.Time
 	// Fatal is called once, with the reason why the process must end.
@@ -88,7 +92,7 @@ type Group struct {
 func Start(cfg Config) (*Group, error) {
 	meta := viewMeta(cfg.Store)
 	if last := cfg.Log.EndIndex(cfg.ID); last != meta.Index {
-		return nil, fmt.Errorf("start group %d: the store is at log entry %d but the log ends at %d", cfg.ID, meta.Index, last)
+		return nil, store.Corruptf(cfg.Log.Dir(), "the log ends at entry %d but the store is at %d: acknowledged batches are missing", last, meta.Index)
 	}
 	g := &Group{
 		cfg:       cfg,
@@ -121,6 +125,9 @@ func (g *Group) Stop() {
 	<-g.applyDone
 	_ = g.cut.wait() // a failed run was logged, and costs only a longer replay
 }
+
+// Cut begins to flush the store and cut the log, if it is not at it.
+func (g *Group) Cut() { g.cut.start() }
 
 // Status is what a group says of itself.
 type Status struct {

@@ -333,7 +333,7 @@ func TestTheLogIsCutWithinItsBound(t *testing.T) {
 			value := string(make([]byte, 8<<10))
 			for i := range 400 {
 				r.commit(r.command("", put(fmt.Sprint(i), value)))
-				if size := r.log.SizeBytes(); size > 1<<20 {
+				if size := r.log.SealedBytes(); size > 1<<20 {
 					t.Fatalf("the log has %d bytes", size)
 				}
 			}

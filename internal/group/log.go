@@ -3,6 +3,7 @@ package group
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sheafdb/sheaf"
@@ -47,8 +48,7 @@ func (g *Group) runLog() {
 		if len(live) == 0 {
 			continue
 		}
-		if err := g.cut.waitForRoom(); err != nil {
-			refuseAll(live, err)
+		if live = g.withRoom(live); len(live) == 0 {
 			continue
 		}
 		now, stampedMS := uint64(g.cfg.Now().UnixMilli()), g.stampedMS
@@ -82,6 +82,25 @@ func (g *Group) runLog() {
 		}
 		g.cut.maybe()
 	}
+}
+
+// withRoom refuses what the disk or the log has no room for. Ticks always have:
+// they write next to nothing and free what has expired.
+func (g *Group) withRoom(live []*proposal) []*proposal {
+	err := g.cut.waitForRoom()
+	if err == nil {
+		if err = g.cfg.Room(); err == nil {
+			return live
+		}
+		g.cut.start() // what it frees may be enough
+	}
+	return slices.DeleteFunc(live, func(p *proposal) bool {
+		if p.cmds[0].Kind == wire.Tick {
+			return false
+		}
+		p.finish(err)
+		return true
+	})
 }
 
 // encode stamps the commands and makes log entries of them. The headers share

@@ -41,8 +41,7 @@ func (r *Replay) Visit(e wal.Entry) error {
 		return nil
 	}
 	if e.Index != r.applied+1 {
-		return fmt.Errorf("%w: replay: the store is at log entry %d but the log begins at %d: entries between are missing",
-			store.ErrCorrupt, r.applied, e.Index)
+		return store.Corruptf("the store", "it is at log entry %d but the log begins at %d: the entries between are missing", r.applied, e.Index)
 	}
 	cmd, err := wire.DecodeCommand(e.Body)
 	if err != nil {

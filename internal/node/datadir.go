@@ -9,10 +9,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
+
+	"github.com/sheafdb/sheaf/internal/store"
 )
 
 // dataDir is the directory that a node owns while it runs:
@@ -46,10 +49,11 @@ const (
 	lockFile     = "LOCK"
 	pidFile      = "PID"
 	identityFile = "NODE"
+	ballastFile  = "BALLAST"
 )
 
 // openDataDir creates, locks and checks a data directory.
-func openDataDir(fs vfs.FS, path, store string) (*dataDir, error) {
+func openDataDir(fs vfs.FS, path, kind string) (*dataDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("resolve the data directory: %w", err)
@@ -61,10 +65,16 @@ func openDataDir(fs vfs.FS, path, store string) (*dataDir, error) {
 	if d.lock, err = fs.Lock(d.file(lockFile)); err != nil {
 		return nil, fmt.Errorf("the data directory %s is in use by another process (%s): stop that one, or choose another with --data-dir", path, d.owner())
 	}
-	if err := d.check(store); err != nil {
+	if err := d.check(kind); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	if err := d.write(pidFile, []byte(strconv.Itoa(os.Getpid())+"\n")); err != nil {
+	pid := []byte(strconv.Itoa(os.Getpid()) + "\n")
+	if err := d.write(pidFile, pid); errors.Is(err, syscall.ENOSPC) {
+		// A full disk must not keep a node from answering reads: this is what
+		// the ballast is for. The file only names the process in an error.
+		_ = fs.Remove(d.file(ballastFile))
+		_ = d.write(pidFile, pid)
+	} else if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
@@ -85,35 +95,33 @@ func (d *dataDir) owner() string {
 
 // check reads the identity and refuses a directory that does not hold what it
 // says, or holds what nobody says.
-func (d *dataDir) check(store string) error {
+func (d *dataDir) check(kind string) error {
 	hasLog, err := d.holds(d.logDir(), ".wal")
 	if err != nil {
 		return err
 	}
 	data, err := d.read(identityFile)
 	switch {
-	case errors.Is(err, os.ErrNotExist) && hasLog:
-		// A first start that was cut short leaves an empty log and no NODE:
-		// claim decides, when it is known whether the log holds anything.
-		fallthrough
 	case errors.Is(err, os.ErrNotExist):
+		// A first start that was cut short leaves an empty log and no NODE, so
+		// whether NODE was lost is known only when the log has been read.
 		d.fresh = true
-		d.identity = identity{Format: dataFormat, NodeID: uuid.NewString(), Store: store, Created: time.Now().UTC()}
+		d.identity = identity{Format: dataFormat, NodeID: uuid.NewString(), Store: kind, Created: time.Now().UTC()}
 		return nil
 	case err != nil:
 		return fmt.Errorf("read %s: %w", d.file(identityFile), err)
 	}
 	if err := json.Unmarshal(data, &d.identity); err != nil {
-		return fmt.Errorf("%s is damaged (%w): restore it from a backup, or move the data directory away and start with an empty one", d.file(identityFile), err)
+		return store.Corruptf(d.file(identityFile), "it cannot be read: %s", err)
 	}
 	switch {
 	case d.identity.Format != dataFormat:
 		return fmt.Errorf("the data directory %s has format %d, which this version does not know: use the version that wrote it", d.path, d.identity.Format)
-	case d.identity.Store != store:
-		return fmt.Errorf("the data directory %s holds a %s store, not %s: start with --store %s, or choose another --data-dir", d.path, d.identity.Store, store, d.identity.Store)
+	case d.identity.Store != kind:
+		return fmt.Errorf("the data directory %s holds a %s store, not %s: start with --store %s, or choose another --data-dir", d.path, d.identity.Store, kind, d.identity.Store)
 	case !hasLog:
-		return fmt.Errorf("the log is missing: %s holds no segment, but this node has been in use since %s: restore the directory from a backup, or move %s away and start with an empty one",
-			d.logDir(), d.identity.Created.Format(time.RFC3339), d.path)
+		return store.Corruptf(d.logDir(), "the log is missing: there is no segment, but this node has been in use since %s",
+			d.identity.Created.Format(time.RFC3339))
 	}
 	return nil
 }
@@ -165,6 +173,8 @@ func (d *dataDir) write(name string, data []byte) error {
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = d.fs.Rename(temp, d.file(name))
+	} else {
+		err = errors.Join(err, d.fs.Remove(temp))
 	}
 	if err == nil {
 		err = syncDir(d.fs, d.path)

@@ -9,16 +9,21 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// diskGuard meets a full disk before it happens. Below the low-water mark the
-// node refuses writes with NO_SPACE and goes on reading; what was acknowledged
-// can still be flushed, because the mark leaves room for it. Should something
-// else fill the disk further, the ballast file is given back, so that the store
-// is not stopped by its own bookkeeping.
+// diskGuard meets a full disk before it happens. The node refuses writes with
+// NO_SPACE, and goes on reading, when less is free than the low-water mark and
+// what a flush of the store may need: whatever was acknowledged can still be
+// flushed. It is asked before every round of the log, because a fast writer
+// fills a small disk between two looks. Should something else fill the disk
+// further, the ballast file is given back, so that the store is not stopped by
+// its own bookkeeping.
 type diskGuard struct {
-	node     *Node
-	sizes    diskSizes
-	known    bool // the file system tells its size
-	ballast  bool
+	node  *Node
+	sizes diskSizes
+	known bool // the file system tells its size
+
+	mu      sync.Mutex // makes one check at a time
+	ballast bool
+
 	stopping chan struct{}
 	stopOnce sync.Once
 	watching sync.WaitGroup
@@ -39,8 +44,8 @@ func sizesFor(total int64, logBytes, lowWater, ballast int64) diskSizes {
 	}
 	s.segment = clamp(s.log/8, mib, 64*mib)
 	if s.lowWater == 0 {
-		// Half a log may be in the store's memory and need its space on disk.
-		s.lowWater = s.log/2 + clamp(total/20, 4*mib, 256*mib)
+		// The log writes its next segments in the background.
+		s.lowWater = 2*s.segment + clamp(total/20, 4*mib, 256*mib)
 	}
 	if s.ballast == 0 {
 		s.ballast = clamp(total/50, mib, 64*mib)
@@ -85,7 +90,9 @@ func (g *diskGuard) watch() {
 			case <-g.stopping:
 				return
 			case <-ticker.C:
-				g.check()
+				if g.check() {
+					g.node.group.Cut() // what it frees may be enough
+				}
 			}
 		}
 	})
@@ -108,21 +115,42 @@ func (g *diskGuard) free() int64 {
 	return int64(usage.AvailBytes)
 }
 
-// check moves between taking writes and refusing them, and keeps the ballast.
-func (g *diskGuard) check() {
+// need is how much must be free for what was acknowledged and is not flushed.
+func (g *diskGuard) need() int64 {
+	n := g.node
+	if n.log == nil {
+		return 0 // at the start: the log and the store are not open yet
+	}
+	return n.log.SizeBytes() + n.store.FlushBytes()
+}
+
+// room says NO_SPACE when a write should not begin.
+func (g *diskGuard) room() error {
+	if g.known {
+		g.check()
+	}
+	return g.node.gate.Space()
+}
+
+// check moves between taking writes and refusing them, and keeps the ballast. It
+// reports whether the disk has just become full.
+func (g *diskGuard) check() (became bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	free := g.free()
 	if free < 0 {
-		return
+		return false
 	}
 	n := g.node
-	full := n.gate.NoSpace()
+	full, mark := n.gate.NoSpace(), g.sizes.lowWater+g.need()
 	switch {
-	case !full && free < g.sizes.lowWater:
-		n.gate.SetNoSpace(fmt.Sprintf("%d MiB are free on the disk of %s, fewer than disk.low_water_bytes (%d MiB): free some; reads go on",
-			free>>20, n.dir.path, g.sizes.lowWater>>20))
+	case !full && free < mark:
+		n.gate.SetNoSpace(fmt.Sprintf("%d MiB are free on the disk of %s, and %d MiB are needed (disk.low_water_bytes and what is yet to be flushed): free some; reads go on",
+			free>>20, n.dir.path, mark>>20))
 		n.swapState(stateServing, stateNoSpace)
-		n.opts.Logger.Warn("disk is nearly full: refusing writes", "free_bytes", free, "low_water_bytes", g.sizes.lowWater)
-	case full && free >= g.sizes.lowWater+g.sizes.lowWater/16:
+		n.opts.Logger.Warn("disk is nearly full: refusing writes", "free_bytes", free, "needed_bytes", mark)
+		became = true
+	case full && free >= mark+g.sizes.lowWater/16:
 		n.gate.SetNoSpace("")
 		n.swapState(stateNoSpace, stateServing)
 		n.opts.Logger.Info("disk has room again: taking writes", "free_bytes", free)
@@ -133,10 +161,11 @@ func (g *diskGuard) check() {
 	case free >= g.sizes.lowWater+2*g.sizes.ballast:
 		g.keepBallast()
 	}
+	return became
 }
 
 func (g *diskGuard) dropBallast() {
-	err := ignoreMissing(g.node.opts.FS.Remove(g.node.dir.file("BALLAST")))
+	err := ignoreMissing(g.node.opts.FS.Remove(g.node.dir.file(ballastFile)))
 	if err == nil && g.ballast {
 		g.ballast = false
 		g.node.opts.Logger.Warn("disk is full: the ballast was given back", "bytes", g.sizes.ballast)
@@ -149,7 +178,7 @@ func (g *diskGuard) keepBallast() {
 	if g.ballast {
 		return
 	}
-	fs, name := g.node.opts.FS, g.node.dir.file("BALLAST")
+	fs, name := g.node.opts.FS, g.node.dir.file(ballastFile)
 	if info, err := fs.Stat(name); err == nil && info.Size() == g.sizes.ballast {
 		g.ballast = true
 		return

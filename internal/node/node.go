@@ -124,7 +124,7 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.group, err = group.Start(group.Config{
 		ID: groupID, Store: n.store, Log: n.log, Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
-		LogBytes: n.disk.sizes.log, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
+		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
 	})
 	if err != nil {
 		return err
@@ -157,9 +157,10 @@ func (n *Node) recover(ctx context.Context) error {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	if last := n.log.EndIndex(groupID); last < replay.Applied() {
-		return fmt.Errorf("the store has log entry %d but the log in %s ends at %d: acknowledged batches may be missing: "+
-			"restore the data directory from a backup, or move it away and start with an empty one",
-			replay.Applied(), n.dir.logDir(), last)
+		return store.Corruptf(n.dir.logDir(), "the log ends at entry %d but the store has entry %d: acknowledged batches may be missing", last, replay.Applied())
+	}
+	if n.dir.fresh && replay.Applied() > 0 {
+		return store.Corruptf(n.dir.file(identityFile), "the file is missing, but the log holds %d entries", replay.Applied())
 	}
 	if replay.Count() > 0 {
 		n.opts.Logger.Info("log replayed", "entries", replay.Count(), "index", replay.Applied(), "took", time.Since(began).Round(time.Millisecond))

@@ -114,6 +114,10 @@ type Store interface {
 	// Durable. It may take long and does not hold up Apply.
 	Flush() (uint64, error)
 
+	// FlushBytes returns how much free disk a Flush may need, beside as much as
+	// the log holds of what is not durable.
+	FlushBytes() int64
+
 	// Close releases files and memory. It does not flush.
 	Close() error
 }

@@ -73,6 +73,9 @@ type activeSegment struct {
 	claimed int64
 }
 
+// Dir returns the directory of the log.
+func (l *Log) Dir() string { return l.dir }
+
 // Fresh says that Open found no log and created this one. Whether that is
 // legitimate only the caller can know: with a store that has data it is not.
 func (l *Log) Fresh() bool { return l.fresh }
@@ -83,6 +86,18 @@ func (l *Log) SizeBytes() (n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.index.segments {
+		n += s.end
+	}
+	return n
+}
+
+// SealedBytes is SizeBytes without the segment that is appended to: what a Cut
+// can drop. Bound this, not SizeBytes: one large entry has a segment of its own,
+// which goes only after another has taken its place.
+func (l *Log) SealedBytes() (n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.index.segments[:len(l.index.segments)-1] {
 		n += s.end
 	}
 	return n

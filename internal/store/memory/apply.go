@@ -61,6 +61,7 @@ func (s *Store) prepare(m *store.Mutations) error {
 		default:
 			p.record = newRecord(op.Key, op.Head, op.Value)
 		}
+		s.changedBytes.Add(recordBytes + int64(len(op.Key)+len(op.Head)+len(op.Value)))
 		s.prepared = append(s.prepared, p)
 	}
 	return nil

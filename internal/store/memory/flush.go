@@ -82,18 +82,35 @@ func (s *Store) Flush() (uint64, error) {
 	if meta.Index == s.durable.Load() {
 		return meta.Index, nil
 	}
+	changed := s.changedBytes.Swap(0)
 	err := writeSnapshot(s.fs, s.dir, meta, func(w *snapshotWriter) error {
 		return s.writeState(w, due)
 	})
 	if err != nil {
+		s.changedBytes.Add(changed)
 		return s.durable.Load(), fmt.Errorf("flush store: %w", err)
 	}
+	s.noteSnapshot(meta.Index)
 	s.durable.Store(meta.Index)
 	if err := removeOthers(s.fs, s.dir, meta.Index); err != nil {
 		// The snapshot stands; the next Flush or Open removes the rest.
 		s.logger.Warn("remove old snapshots", "err", err)
 	}
 	return meta.Index, nil
+}
+
+// recordBytes is what a snapshot adds to a record's bytes, rounded up.
+const recordBytes = 16
+
+// FlushBytes returns about how large the next snapshot will be; the one before
+// is removed only when it is whole.
+func (s *Store) FlushBytes() int64 { return s.snapshotBytes.Load() + s.changedBytes.Load() }
+
+// noteSnapshot remembers the size of the snapshot of index.
+func (s *Store) noteSnapshot(index uint64) {
+	if info, err := s.fs.Stat(s.fs.PathJoin(s.dir, snapshotName(index))); err == nil {
+		s.snapshotBytes.Store(info.Size())
+	}
 }
 
 func (s *Store) beginFlush() (store.Meta, *btree.BTreeG[string]) {

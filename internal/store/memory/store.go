@@ -58,6 +58,10 @@ type Store struct {
 	// durable is the index of the newest snapshot that is whole on disk.
 	durable atomic.Uint64
 	closed  atomic.Bool
+	// snapshotBytes is the size of the newest snapshot, changedBytes what has
+	// been written to the tables since it was begun: together, a bound on the
+	// size of the next.
+	snapshotBytes, changedBytes atomic.Int64
 }
 
 var _ store.Store = (*Store)(nil)
@@ -96,6 +100,7 @@ func (s *Store) load() error {
 		if err := s.readSnapshot(index); err != nil {
 			return err
 		}
+		s.noteSnapshot(index)
 	}
 	s.durable.Store(index)
 	return removeOthers(s.fs, s.dir, index)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -26,7 +27,7 @@ func (s *Store) listener() *pebble.EventListener {
 			}
 		},
 		BackgroundError: func(err error) {
-			s.logger.Error("pebble background work failed", "err", err)
+			s.complain("pebble background work failed", err)
 			if err != nil && err == flushErr {
 				// Pebble runs one flush at a time: this is the one begun last.
 				select {
@@ -58,7 +59,18 @@ func (l logger) Infof(format string, args ...any) {
 
 // Errorf is an error that Pebble lives with.
 func (l logger) Errorf(format string, args ...any) {
-	l.s.logger.Error("pebble", "err", fmt.Sprintf(format, args...))
+	l.s.complain("pebble", fmt.Errorf(format, args...))
+}
+
+// complainEvery bounds how often an error of Pebble's background work is logged:
+// it tries again at once, so a full disk is hundreds of errors a second.
+const complainEvery = time.Second
+
+func (s *Store) complain(msg string, err error) {
+	now := time.Now().UnixNano()
+	if last := s.complained.Load(); now-last >= int64(complainEvery) && s.complained.CompareAndSwap(last, now) {
+		s.logger.Error(msg, "err", err)
+	}
 }
 
 // Fatalf does not return: what follows in Pebble counts on that.

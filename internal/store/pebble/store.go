@@ -51,6 +51,8 @@ type Store struct {
 	// the one that holds it. It has room for one: the first error is the answer.
 	flushMu     sync.Mutex
 	flushErrors chan flushError
+	// complained is when an error of the background work was last logged.
+	complained atomic.Int64
 	// flushesBegun numbers Pebble's flushes.
 	flushesBegun atomic.Uint64
 
@@ -104,6 +106,9 @@ func Open(cfg Config) (*Store, error) {
 	s.batch = db.NewBatchWithSize(batchBytes, pebble.WithMaxRetainedSizeBytes(batchRetainedBytes))
 	return s, nil
 }
+
+// FlushBytes is 0: a flush writes what the log holds.
+func (s *Store) FlushBytes() int64 { return 0 }
 
 // Close releases the store. It does not flush: what is not durable comes from
 // the log again. Every View and Cursor must be closed before.
