@@ -19,9 +19,29 @@ import (
 //     row goes and a floor rises with it: its ID then answers "expired", never
 //     "new".
 
-// Lookup returns what the state remembers of a request ID.
-func Lookup(id string, state State) (wire.Row, bool, error) { return lookup(id, state) }
+// Check answers a command before it is in the log, if it can be: one whose
+// request ID is remembered, and one that Apply would refuse whenever it came.
+func Check(cmd *wire.Command, state State) (Result, bool, error) {
+	meta := state.Meta()
+	if refusal := CheckAfter(cmd.After, meta.Clock); refusal != nil {
+		return Result{Refused: refusal}, true, nil
+	}
+	row, known, err := lookup(cmd.RequestID, state)
+	if err != nil {
+		return Result{}, false, err
+	}
+	if known {
+		condition := wire.ConditionHash(cmd.Entries, cmd.IfMatch, cmd.IfNoneMatch)
+		if result, answered := Answer(cmd, row, condition); answered {
+			return result, true, nil
+		}
+	}
+	meta.NowMS = max(meta.NowMS, cmd.NowMS)
+	refusal := checkAge(cmd, meta, known)
+	return Result{Refused: refusal}, refusal != nil, nil
+}
 
+// lookup returns what the state remembers of a request ID.
 func lookup(id string, state State) (wire.Row, bool, error) {
 	if id == "" {
 		return wire.Row{}, false, nil

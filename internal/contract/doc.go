@@ -1,5 +1,5 @@
-// Package contract holds no code but a suite: what docs/api.md and the error
-// table promise to callers, tried on real nodes with real sockets.
+// Package contract holds no code but a suite: what the API and its error table
+// promise to callers, tried on real nodes with real sockets.
 //
 // A case is written once, in a neutral form: calls, and what each must answer. Two
 // drivers carry it, one over gRPC with the generated stubs and one over plain

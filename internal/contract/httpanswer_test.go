@@ -30,7 +30,9 @@ func httpAnswer(t testing.TB, c call, resp response) answer {
 	case scan:
 		got := answer{token: resp.Header.Get("Sheaf-Watch-Token")}
 		for line := range bytes.Lines(resp.body) {
-			got.items = append(got.items, jsonItem(t, line, false))
+			var entry jsonItem
+			strictly(t, line, &entry)
+			got.items = append(got.items, entry.item(t, false))
 		}
 		return got
 	case getKey:
@@ -68,8 +70,8 @@ func httpAnswer(t testing.TB, c call, resp response) answer {
 func httpItems(t testing.TB, resp response) answer {
 	t.Helper()
 	var body struct {
-		Entries []json.RawMessage `json:"entries"`
-		ETag    string            `json:"etag"`
+		Entries []jsonItem `json:"entries"`
+		ETag    string     `json:"etag"`
 	}
 	strictly(t, resp.body, &body)
 	if header := resp.Header.Get("ETag"); header != body.ETag {
@@ -77,28 +79,29 @@ func httpItems(t testing.TB, resp response) answer {
 	}
 	got := answer{etag: body.ETag}
 	for _, entry := range body.Entries {
-		got.items = append(got.items, jsonItem(t, entry, true))
+		got.items = append(got.items, entry.item(t, true))
 	}
 	return got
 }
 
-// jsonItem reads an entry of getall, which says whether it was found, or a line of
-// a scan, which does not have to.
-func jsonItem(t testing.TB, text []byte, saysFound bool) item {
+// jsonItem is all that an entry of getall or a line of a scan may have.
+type jsonItem struct {
+	Key      *string `json:"key"`
+	KeyB64   []byte  `json:"key_b64"`
+	Value    *string `json:"value"`
+	ValueB64 []byte  `json:"value_b64"`
+	TypeURL  string  `json:"type_url"`
+	Version  *string `json:"version"`
+	Found    *bool   `json:"found"`
+}
+
+// item checks the form. An entry of getall says whether it was found; a line of a
+// scan does not have to.
+func (entry *jsonItem) item(t testing.TB, saysFound bool) item {
 	t.Helper()
-	var entry struct {
-		Key      *string `json:"key"`
-		KeyB64   []byte  `json:"key_b64"`
-		Value    *string `json:"value"`
-		ValueB64 []byte  `json:"value_b64"`
-		TypeURL  string  `json:"type_url"`
-		Version  *string `json:"version"`
-		Found    *bool   `json:"found"`
-	}
-	strictly(t, text, &entry)
 	got := item{typeURL: entry.TypeURL, found: !saysFound}
 	if (entry.Key == nil) == (entry.KeyB64 == nil) || saysFound != (entry.Found != nil) {
-		t.Fatalf("not an entry: %s", text)
+		t.Fatalf("not an entry: %+v", entry)
 	}
 	if entry.Key != nil {
 		got.key = *entry.Key
@@ -109,7 +112,7 @@ func jsonItem(t testing.TB, text []byte, saysFound bool) item {
 	}
 	hasValue := entry.Value != nil || entry.ValueB64 != nil
 	if got.found != (entry.Version != nil) || got.found != hasValue || entry.Value != nil && entry.ValueB64 != nil {
-		t.Fatalf("not an entry: %s", text)
+		t.Fatalf("not an entry: %+v", entry)
 	}
 	if got.found {
 		got.version = parseVersion(t, *entry.Version)

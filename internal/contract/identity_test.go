@@ -100,7 +100,8 @@ func TestARetryMayComeThroughTheOtherFace(t *testing.T) {
 	for i, f := range n.faces() {
 		batch := call{id: t.Name() + f.name(), entries: []sheaf.Entry{
 			sheaf.Put(t.Name()+"text", "1"), sheaf.Put(t.Name()+"\x00\xff", "\xff\x00"), sheaf.Delete(t.Name() + "old"),
-			sheaf.Put(t.Name()+"timed", "x").WithTTL(time.Minute), {Key: []byte(t.Name() + "typed"), Value: []byte("p"), TypeURL: "t/T"},
+			sheaf.Put(t.Name()+"timed", "x").WithTTL(time.Minute),
+			{Key: []byte(t.Name() + "typed"), Value: []byte("p"), TypeURL: "t/T"},
 			sheaf.Put(t.Name()+"empty", ""), sheaf.Put(t.Name()+"conditional", "2").OnlyIfVersion(version),
 		}}
 		first := must(t, f, batch)

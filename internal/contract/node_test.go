@@ -90,19 +90,22 @@ func eachFace(t *testing.T, n *target, test func(t *testing.T, f face)) {
 }
 
 // shared are nodes that many tests use, each with keys of its own. They start when
-// the first test asks and stop when the suite is over.
-var shared struct {
+// the first test asks and stop when the suite is over. A test that is run again
+// (-count) would meet its own keys, so it begins a new node.
+var shared = struct {
 	sync.Mutex
 	nodes map[string]*target
+	used  map[*target]map[string]bool // by the names of tests
 	dirs  []string
-}
+}{nodes: make(map[string]*target), used: make(map[*target]map[string]bool)}
 
 // sharedNode returns the node of a name, which says how it is configured.
 func sharedNode(t testing.TB, name string) *target {
 	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
-	if n := shared.nodes[name]; n != nil {
+	if n := shared.nodes[name]; n != nil && !shared.used[n][t.Name()] {
+		shared.used[n][t.Name()] = true
 		return n
 	}
 	change := map[string]func(*config.Config){
@@ -119,10 +122,7 @@ func sharedNode(t testing.TB, name string) *target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if shared.nodes == nil {
-		shared.nodes = make(map[string]*target)
-	}
-	shared.nodes[name] = n
+	shared.nodes[name], shared.used[n] = n, map[string]bool{t.Name(): true}
 	shared.dirs = append(shared.dirs, dir)
 	return n
 }
@@ -142,7 +142,7 @@ func smallLimits(c *config.Config) {
 }
 
 func stopShared() {
-	for _, n := range shared.nodes {
+	for n := range shared.used {
 		n.shut()
 	}
 	for _, dir := range shared.dirs {

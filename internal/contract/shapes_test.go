@@ -30,7 +30,7 @@ func sameJSON(t testing.TB, what string, got []byte, want string) {
 func answered(t testing.TB, resp response, want int) {
 	t.Helper()
 	if resp.StatusCode != want {
-		t.Fatalf("%s %s was answered %d, not %d: %.300s", resp.Request.Method, resp.Request.URL.Path, resp.StatusCode, want, resp.body)
+		t.Fatalf("answered %d, not %d: %.300s", resp.StatusCode, want, resp.body)
 	}
 }
 

@@ -121,8 +121,14 @@ func TestPathsOfKeys(t *testing.T) {
 	f := httpFace{sharedNode(t, "pebble")}
 	base := "/v1/keys/" + t.Name()
 	for _, same := range [][]string{
-		{"/a/b", "/a%2Fb", "/a%2fb", "/%61/b"}, {"/a//b", "/a%2F/b"}, {"/../x", "/%2e%2e/x"}, {"/a+b", "/a%2Bb"},
-		{"/%00%FF"}, {"/gr%C3%B6%C3%9Fe"}, {"/a b%3Fc", "/a%20b%3fc"}, {"/a/", "/a%2F"},
+		{"/a/b", "/a%2Fb", "/a%2fb", "/%61/b"},
+		{"/a//b", "/a%2F/b"},
+		{"/../x", "/%2e%2e/x"},
+		{"/a+b", "/a%2Bb"},
+		{"/%00%FF"},
+		{"/gr%C3%B6%C3%9Fe"},
+		{"/a b%3Fc", "/a%20b%3fc"},
+		{"/a/", "/a%2F"},
 	} {
 		put := f.send(t, "PUT", base+strings.ReplaceAll(same[0], " ", "%20"), []byte(same[0]))
 		answered(t, put, http.StatusOK)
@@ -140,6 +146,23 @@ func TestPathsOfKeys(t *testing.T) {
 	if got := refusedWith(t, f.send(t, "PUT", "/v1/keys/", []byte("1")), sheaf.InvalidBatch); got.fields[0] != "key" {
 		t.Errorf("an empty key in a path is malformed in %q", got.fields)
 	}
+}
+
+// TestTypesTravelInAHeader, but for those that no header can carry.
+func TestTypesTravelInAHeader(t *testing.T) {
+	f := httpFace{sharedNode(t, "pebble")}
+	k := t.Name()
+	must(t, f, call{id: k, entries: []sheaf.Entry{
+		{Key: []byte(k + "1"), Value: []byte("p"), TypeURL: "type.example/T"},
+		{Key: []byte(k + "2"), Value: []byte("p"), TypeURL: "two\nlines"},
+	}})
+	if got := must(t, f, call{op: getKey, keys: []string{k + "1"}}); got.items[0].typeURL != "type.example/T" {
+		t.Errorf("the type is %q", got.items[0].typeURL)
+	}
+	if got := must(t, f, call{op: getAll, keys: []string{k + "2"}}); got.items[0].typeURL != "two\nlines" {
+		t.Errorf("the type is %q", got.items[0].typeURL)
+	}
+	mustRefuse(t, f, call{op: getKey, keys: []string{k + "2"}}, sheaf.InvalidBatch)
 }
 
 // TestPathsMethodsAndMediaTypes are the rows that only HTTP can ask for.

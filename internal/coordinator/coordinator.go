@@ -25,7 +25,7 @@ import (
 type Group interface {
 	Propose(ctx context.Context, cmd *wire.Command, timing *group.Timing) (apply.Result, error)
 	ProposeAll(ctx context.Context, cmds []*wire.Command) ([]apply.Result, error)
-	Known(cmd *wire.Command) (apply.Result, bool, error)
+	Check(cmd *wire.Command) (apply.Result, bool, error)
 	Read(ctx context.Context, req group.ReadRequest) (group.ReadResult, error)
 	Scan(prefix, start []byte) (*group.Scanner, error)
 }
@@ -104,13 +104,13 @@ func answerOf(result apply.Result) (Answer, error) {
 }
 
 func (c *Coordinator) accept(ctx context.Context, cmd *wire.Command) (Answer, error) {
-	result, known, err := c.cfg.Group.Known(cmd)
+	result, answered, err := c.cfg.Group.Check(cmd)
 	switch {
 	case err != nil:
 		return Answer{}, err
-	case known && result.Refused != nil:
+	case answered && result.Refused != nil:
 		return Answer{}, result.Refused
-	case known:
+	case answered:
 		return Answer{Accepted: true, Replayed: true}, nil
 	}
 	if err := c.eventual.put(ctx, cmd); err != nil {

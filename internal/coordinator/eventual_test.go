@@ -48,7 +48,7 @@ func (g *slowGroup) ProposeAll(_ context.Context, cmds []*wire.Command) ([]apply
 	return make([]apply.Result, len(cmds)), nil
 }
 
-func (g *slowGroup) Known(cmd *wire.Command) (apply.Result, bool, error) {
+func (g *slowGroup) Check(cmd *wire.Command) (apply.Result, bool, error) {
 	result, ok := g.known[cmd.RequestID]
 	return result, ok, nil
 }

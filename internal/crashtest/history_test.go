@@ -1,13 +1,15 @@
 package crashtest
 
 import (
-	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/google/uuid"
+	"github.com/zeebo/xxh3"
 
 	"github.com/sheafdb/sheaf"
 )
@@ -42,9 +44,14 @@ func stampOf(value []byte) string {
 	return stamp
 }
 
+// value is the stamp and then bytes that no store can compress.
 func (b *batch) value() []byte {
-	value := fmt.Appendf(nil, "%s ", b.id)
-	return append(value, bytes.Repeat([]byte{'.'}, max(0, b.valueBytes-len(value)))...)
+	value := fmt.Appendf(make([]byte, 0, b.valueBytes+64), "%s ", b.id)
+	noise := rand.NewPCG(xxh3.HashString(string(b.id)), 0)
+	for len(value) < b.valueBytes {
+		value = binary.LittleEndian.AppendUint64(value, noise.Uint64())
+	}
+	return value
 }
 
 func (b *batch) entries() []sheaf.Entry {
@@ -61,8 +68,10 @@ func (b *batch) entries() []sheaf.Entry {
 // history is what the callers know. Its methods may be called by all writers at
 // once.
 type history struct {
-	mu      sync.Mutex
-	made    int
+	mu   sync.Mutex
+	made int
+	// groups is how many there are: keyGroups, and those that were added.
+	groups  int
 	batches map[string]*batch // all that were ever sent, by stamp
 	// acked is in the order of the answers.
 	acked []*batch
@@ -75,7 +84,7 @@ type history struct {
 }
 
 func newHistory() *history {
-	return &history{batches: make(map[string]*batch), refused: make(map[string]error)}
+	return &history{groups: keyGroups, batches: make(map[string]*batch), refused: make(map[string]error)}
 }
 
 // begin makes a batch. Every second ID is opaque, because the rows of the two
@@ -91,6 +100,14 @@ func (h *history) begin(groups []int, valueBytes int) *batch {
 	b := &batch{id: sheaf.RequestID(id), groups: groups, valueBytes: valueBytes}
 	h.batches[id] = b
 	return b
+}
+
+// addGroup makes a group that nobody else writes to, so that data grows.
+func (h *history) addGroup() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.groups++
+	return h.groups - 1
 }
 
 func (h *history) acknowledge(b *batch, version uint64) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -103,6 +104,16 @@ func (tr *transcript) String() string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	return tr.text.String()
+}
+
+// brief is what fits a test's output: the beginning, and how much more there is.
+func (tr *transcript) brief() string {
+	const most = 3000
+	text := tr.String()
+	if len(text) <= most {
+		return text
+	}
+	return fmt.Sprintf("%s... and %d lines more", text[:most], strings.Count(text[most:], "\n"))
 }
 
 // within fails the test when a channel stays open.

@@ -19,7 +19,7 @@ func TestASecondProcessOnADataDirectoryIsRefused(t *testing.T) {
 		tr.awaitAcked(t, tr.acked()+10)
 		// The one that was refused must not have taken the first one's name away.
 		refused(t, dir, store, 1, "process "+first.pid())
-		tr.stop()
+		tr.finish()
 		h.verify(t, first.addr, rng)
 	})
 }

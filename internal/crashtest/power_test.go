@@ -22,7 +22,7 @@ var unsyncedPercents = []int{0, 50, 100}
 // TestAcknowledgedBatchesSurvivePowerLoss cuts the power under load, starts a
 // node on what the disk kept, and cuts the power of some a second time.
 func TestAcknowledgedBatchesSurvivePowerLoss(t *testing.T) {
-	seeds := uint64(18)
+	seeds := uint64(24)
 	if testing.Short() {
 		seeds = 6
 	}
@@ -91,7 +91,7 @@ func TestADirectoryThatTheNodeMadeSurvivesPowerLoss(t *testing.T) {
 		n := startNode(t, fs, cfg)
 		tr := startTraffic(t, n.addr(), h, rng, eight)
 		tr.awaitAcked(t, 10)
-		tr.stop()
+		tr.finish()
 		clone := fs.CrashClone(vfs.CrashCloneCfg{})
 		_ = n.end() // on files that nobody will read again
 		h.verify(t, startNode(t, clone, cfg).addr(), rng)

@@ -91,7 +91,7 @@ func launch(t *testing.T, path string, args ...string) *process {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("process %d ended with %d and said:\n%s", p.cmd.Process.Pid, p.code, p.stderr)
+			t.Logf("process %d ended with %d and said:\n%s", p.cmd.Process.Pid, p.code, p.stderr.brief())
 		}
 	})
 	return p

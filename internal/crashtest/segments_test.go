@@ -104,7 +104,14 @@ func TestALostIdentityIsRefused(t *testing.T) {
 		if _, err := os.Stat(identity); err == nil {
 			t.Errorf("the node made itself a new identity:\n%s\nit was\n%s", mustRead(t, identity), before)
 		}
-		mustWrite(t, identity, before[:len(before)/2])
-		refused(t, dir, store, exitDamaged, identity)
 	})
+}
+
+// TestADamagedIdentityIsRefused: it is data of the node like any other.
+func TestADamagedIdentityIsRefused(t *testing.T) {
+	t.Parallel()
+	dir, _ := longLog(t, "memory")
+	identity := filepath.Join(dir, "NODE")
+	mustWrite(t, identity, mustRead(t, identity)[:20])
+	refused(t, dir, "memory", exitDamaged, identity, "backup")
 }

@@ -35,6 +35,7 @@ type traffic struct {
 	client  *client.Client
 	before  int // acknowledged when it began
 	cancel  context.CancelFunc
+	enough  chan struct{} // closed by finish
 	writers sync.WaitGroup
 }
 
@@ -52,7 +53,7 @@ func connect(t *testing.T, addr string) *client.Client {
 func startTraffic(t *testing.T, addr string, h *history, rng *rand.Rand, load load) *traffic {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	tr := &traffic{history: h, client: connect(t, addr), before: h.ackedCount(), cancel: cancel}
+	tr := &traffic{history: h, client: connect(t, addr), before: h.ackedCount(), cancel: cancel, enough: make(chan struct{})}
 	t.Cleanup(tr.stop)
 	for range load.writers {
 		own := rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64()))
@@ -65,7 +66,14 @@ func startTraffic(t *testing.T, addr string, h *history, rng *rand.Rand, load lo
 // first that was not acknowledged. The client retries on its own; only what it
 // says in the end counts.
 func (tr *traffic) write(ctx context.Context, rng *rand.Rand, load load) {
-	for ctx.Err() == nil {
+	for {
+		select {
+		case <-tr.enough:
+			return
+		case <-ctx.Done():
+			return
+		default:
+		}
 		groups := rng.Perm(keyGroups)[:1+rng.IntN(3)]
 		b := tr.history.begin(groups, rng.IntN(load.maxValueBytes))
 		result, err := tr.client.PutAll(ctx, b.entries(), client.WithRequestID(b.id))
@@ -98,7 +106,14 @@ func (tr *traffic) awaitAcked(t *testing.T, n int) {
 	await(t, "acknowledged batches", func() bool { return tr.acked() >= n })
 }
 
-// stop ends the writers and waits for them.
+// finish lets the writers end their batches and waits for them: on a node that
+// goes on, a batch that was given up may still be applied during the verdict.
+func (tr *traffic) finish() {
+	close(tr.enough)
+	tr.writers.Wait()
+}
+
+// stop ends the writers in the middle of their batches and waits for them.
 func (tr *traffic) stop() {
 	tr.cancel()
 	tr.writers.Wait()

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/client"
 )
 
@@ -16,30 +17,38 @@ type sight struct {
 	version uint64
 }
 
-// look reads all groups at one instant and fails on one that shows two stamps, a
-// part of its keys, or a value that its batch did not have.
+// look reads all groups, many at one instant, and fails on one that shows two
+// stamps, a part of its keys, or a value that its batch did not have.
 func look(t *testing.T, c *client.Client, h *history) map[int]sight {
 	t.Helper()
-	var keys [][]byte
-	for group := range keyGroups {
-		keys = append(keys, keysOf(group)...)
-	}
-	values, err := c.GetAll(t.Context(), keys)
-	if err != nil {
-		t.Fatalf("read all groups: %v", err)
-	}
 	seen := make(map[int]sight)
-	for i, item := range values.Items {
-		group, this := i/keysPerGroup, sight{stamp: stampOf(item.Value), version: item.Version}
-		if first, ok := seen[group]; ok && this != first {
-			t.Errorf("group %d shows a half batch: %+v beside %+v", group, first, this)
+	for from := 0; from < h.groups; from += keyGroups {
+		var keys [][]byte
+		for group := from; group < min(from+keyGroups, h.groups); group++ {
+			keys = append(keys, keysOf(group)...)
 		}
-		if b := h.batches[this.stamp]; item.Found && (b == nil || string(item.Value) != string(b.value())) {
-			t.Errorf("group %d has a value that nobody wrote: %.80q", group, item.Value)
+		values, err := c.GetAll(t.Context(), keys)
+		if err != nil {
+			t.Fatalf("read the groups from %d on: %v", from, err)
 		}
-		seen[group] = this
+		for i, item := range values.Items {
+			h.see(t, seen, from+i/keysPerGroup, item)
+		}
 	}
 	return seen
+}
+
+// see adds what one key shows to what its group does.
+func (h *history) see(t *testing.T, seen map[int]sight, group int, item sheaf.Item) {
+	t.Helper()
+	this := sight{stamp: stampOf(item.Value), version: item.Version}
+	if first, ok := seen[group]; ok && this != first {
+		t.Errorf("group %d shows a half batch: %+v beside %+v", group, first, this)
+	}
+	if b := h.batches[this.stamp]; item.Found && (b == nil || string(item.Value) != string(b.value())) {
+		t.Errorf("group %d has a value that nobody wrote: %.80q", group, item.Value)
+	}
+	seen[group] = this
 }
 
 // verify holds what a node that came back shows against what the callers know,

@@ -170,9 +170,8 @@ func (g *Group) fail(err error) {
 // afterwards, DRAINING, NO_SPACE, RATE_LIMITED. A refusal by the state machine
 // is not an error but Result.Refused.
 func (g *Group) Propose(ctx context.Context, cmd *wire.Command, timing *Timing) (apply.Result, error) {
-	// Apply checks this again; here it keeps a malformed batch out of the log.
 	if refusal := apply.CheckAfter(cmd.After, g.clock.Load()); refusal != nil {
-		return apply.Result{Refused: refusal}, nil
+		return apply.Result{Refused: refusal}, nil // before the request ID: it is the shape
 	}
 	if cmd.RequestID != "" {
 		leave, err := g.flying.enter(ctx, cmd.RequestID)
@@ -183,7 +182,7 @@ func (g *Group) Propose(ctx context.Context, cmd *wire.Command, timing *Timing) 
 			}
 		}
 		defer leave()
-		if result, answered, err := g.Known(cmd); err != nil || answered {
+		if result, answered, err := g.Check(cmd); err != nil || answered {
 			return result, err
 		}
 	}
@@ -200,22 +199,17 @@ func (g *Group) ProposeAll(ctx context.Context, cmds []*wire.Command) ([]apply.R
 	return g.propose(ctx, cmds, nil)
 }
 
-// Known answers a command whose request ID the state remembers, without
-// touching the log.
-func (g *Group) Known(cmd *wire.Command) (apply.Result, bool, error) {
-	if cmd.RequestID == "" {
-		return apply.Result{}, false, nil
-	}
+// Check answers what can be answered without the log: a command whose request
+// ID the state remembers, and one that apply is certain to refuse. Apply checks
+// all of it again.
+func (g *Group) Check(cmd *wire.Command) (apply.Result, bool, error) {
 	view := g.cfg.Store.View()
 	defer view.Close() //nolint:errcheck // reading is over
-	row, known, err := apply.Lookup(cmd.RequestID, view)
+	g.stamp(cmd, uint64(g.cfg.Now().UnixMilli()))
+	result, answered, err := apply.Check(cmd, view)
 	if err != nil {
 		return apply.Result{}, false, readError(err)
 	}
-	if !known {
-		return apply.Result{}, false, nil
-	}
-	result, answered := apply.Answer(cmd, row, wire.ConditionHash(cmd.Entries, cmd.IfMatch, cmd.IfNoneMatch))
 	return result, answered, nil
 }
 

@@ -106,10 +106,8 @@ func (g *Group) withRoom(live []*proposal) []*proposal {
 // encode stamps the commands and makes log entries of them. The headers share
 // one buffer; the entries' bytes are not copied.
 func (g *Group) encode(live []*proposal, now, index uint64, entries []wal.Entry, headers []byte) ([]wal.Entry, []byte) {
-	stamp := func(cmd *wire.Command) {
-		cmd.NowMS = now
-		cmd.RetentionMS = uint64(g.cfg.Limits.RequestIDRetention.Milliseconds())
-		cmd.MaxRows = uint64(g.cfg.Limits.RequestIDs)
+	add := func(cmd *wire.Command) {
+		g.stamp(cmd, now)
 		start := len(headers)
 		headers = cmd.AppendHeader(headers)
 		entries = append(entries, wal.Entry{
@@ -120,10 +118,17 @@ func (g *Group) encode(live []*proposal, now, index uint64, entries []wal.Entry,
 	}
 	for _, p := range live {
 		for _, cmd := range p.cmds {
-			stamp(cmd)
+			add(cmd)
 		}
 	}
 	return entries, headers
+}
+
+// stamp puts into a command what apply must not find out for itself.
+func (g *Group) stamp(cmd *wire.Command, nowMS uint64) {
+	cmd.NowMS = nowMS
+	cmd.RetentionMS = uint64(g.cfg.Limits.RequestIDRetention.Milliseconds())
+	cmd.MaxRows = uint64(g.cfg.Limits.RequestIDs)
 }
 
 // catchUp returns the Ticks that bring the group's clock within one step of now:

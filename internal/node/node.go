@@ -176,6 +176,9 @@ func (n *Node) serve() {
 		Metrics: n.metrics, Ready: n.ready, Logger: n.opts.Logger,
 	}))
 	n.setState(stateServing)
+	if n.gate.NoSpace() {
+		n.swapState(stateServing, stateNoSpace)
+	}
 	n.disk.watch()
 }
 

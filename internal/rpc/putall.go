@@ -77,11 +77,7 @@ func deletes(in *sheafv1.DeleteAllRequest, limits sheaf.Limits) (wire.PutAll, er
 	if err := coordinator.CheckKeys(in.Keys, limits); err != nil {
 		return wire.PutAll{}, err
 	}
-	var raw []byte
-	for _, key := range in.Keys {
-		raw = wire.AppendEntry(raw, &wire.Entry{Key: key, Delete: true})
-	}
-	entries, err := wire.ParseEntries(raw, limits)
+	entries, err := wire.EncodeDeletes(in.Keys, func(i int) string { return fmt.Sprintf("keys[%d]", i) }, limits)
 	return wire.PutAll{
 		RequestID: in.RequestId, Entries: entries, Consistency: level,
 		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, After: in.After,

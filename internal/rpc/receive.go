@@ -27,8 +27,10 @@ const (
 // receive reads the stream's one request, with its bytes counted as in flight
 // before they are read. The caller must call release when it is done with them.
 //
-// A client that announces no size is taken to send the largest one until its
-// request is there, and only half of the memory is for such clients.
+// A client that announces no size is taken to send the largest that gRPC lets
+// through until its request is there, and only half of the memory is for such
+// clients. gRPC lets through twice what a batch may have, because what it stops
+// it answers itself, with a bare RESOURCE_EXHAUSTED that our table has no part in.
 //
 // The stage "admit" is the wait for memory; the time that the bytes take to
 // arrive is the network's, and counts to no stage here.
@@ -37,9 +39,12 @@ func (s *Server) receive(c *call) (msg []byte, release func(), err error) {
 	ctx, cancel := context.WithTimeout(stream.Context(), receiveWait)
 	defer cancel()
 	limit := int64(s.cfg.Limits.BatchBytes)
+	tooLarge := func(size int64) error {
+		return sheaf.Errorf(sheaf.BatchTooLarge, "the request has %d bytes, where at most %d are allowed (limits.batch_bytes): split the batch", size, limit)
+	}
 	announced := announcedSize(stream.Context())
 	if announced > limit+requestOverheadBytes {
-		return nil, nil, sheaf.Errorf(sheaf.BatchTooLarge, "the request has %d bytes, where at most %d are allowed (limits.batch_bytes): split the batch", announced, limit)
+		return nil, nil, tooLarge(announced)
 	}
 	reserved := announced
 	if announced <= 0 {
@@ -52,7 +57,7 @@ func (s *Server) receive(c *call) (msg []byte, release func(), err error) {
 				Detail: "too many requests are arriving whose size was not announced (metadata " + sizeHeader + ")",
 			}
 		}
-		reserved = limit + requestOverheadBytes
+		reserved = receiveLimit(s.cfg.Limits)
 	}
 	if err := s.cfg.Gate.ReserveWait(ctx, reserved); err != nil {
 		return nil, nil, err
@@ -69,12 +74,20 @@ func (s *Server) receive(c *call) (msg []byte, release func(), err error) {
 	case err != nil:
 		s.cfg.Gate.Release(reserved)
 		return nil, nil, receiveError(err, s.cfg.Limits.BatchBytes)
+	case size > limit+requestOverheadBytes:
+		s.cfg.Gate.Release(reserved)
+		return nil, nil, tooLarge(size)
 	case size > reserved:
 		s.cfg.Gate.Release(reserved)
 		return nil, nil, sheaf.Invalid("request", "has %d bytes but %s announced %d", size, sizeHeader, announced)
 	}
 	s.cfg.Gate.Release(reserved - size)
 	return f.bytes, func() { s.cfg.Gate.Release(size) }, nil
+}
+
+var errSlow = &sheaf.Error{
+	Code: sheaf.NotProposed, Err: context.DeadlineExceeded,
+	Detail: "the request did not arrive in time (announce its size in the metadata " + sizeHeader + " to be given more)",
 }
 
 // receiveWithin is RecvMsg with a time limit. When it gives up, the handler
@@ -90,7 +103,7 @@ func receiveWithin(stream grpc.ServerStream, f *frame, limit time.Duration) erro
 		*f = mine
 		return err
 	case <-timer.C:
-		return context.DeadlineExceeded
+		return errSlow
 	}
 }
 

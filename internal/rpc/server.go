@@ -71,7 +71,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(cfg.Limits.BatchBytes + requestOverheadBytes),
+		grpc.MaxRecvMsgSize(int(receiveLimit(cfg.Limits))),
 		grpc.MaxConcurrentStreams(uint32(cfg.Limits.StreamsPerConnection)),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(connectionTimeout),
@@ -89,7 +89,7 @@ func New(cfg Config) *Server {
 		Server:      grpc.NewServer(options...),
 		cfg:         cfg,
 		health:      health.NewServer(),
-		unannounced: make(chan struct{}, max(1, cfg.Limits.InFlightBytes/2/int64(cfg.Limits.BatchBytes))),
+		unannounced: make(chan struct{}, max(1, cfg.Limits.InFlightBytes/2/receiveLimit(cfg.Limits))),
 	}
 	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	s.RegisterService(&kvService, s)
@@ -97,6 +97,11 @@ func New(cfg Config) *Server {
 	healthpb.RegisterHealthServer(s.Server, s.health)
 	reflection.Register(s.Server)
 	return s
+}
+
+// receiveLimit is the largest message that gRPC hands to us.
+func receiveLimit(limits sheaf.Limits) int64 {
+	return 2*int64(limits.BatchBytes) + requestOverheadBytes
 }
 
 // SetCore begins to serve: recovery is over.

@@ -71,6 +71,9 @@ func statusOf(err error) error {
 // receiveError is the *sheaf.Error for a request that could not be received.
 // grpc-go has its own codes for these; the table's are the ones we answer.
 func receiveError(err error, limit int) error {
+	if errors.Is(err, errSlow) {
+		return sheaf.AsError(errSlow)
+	}
 	switch status.Code(err) {
 	case codes.ResourceExhausted:
 		return sheaf.Errorf(sheaf.BatchTooLarge, "the request is larger than %d bytes (limits.batch_bytes): split the batch", limit)

@@ -96,26 +96,8 @@ func decodeDeleteAll(body []byte, limits sheaf.Limits) (wire.PutAll, error) {
 	if err != nil {
 		return req, err
 	}
-	req.Entries, err = deletesOf(&keys, limits)
+	req.Entries, err = wire.EncodeDeletes(keys.all(), keys.field, limits)
 	return req, err
-}
-
-// deletesOf encodes a batch of deletes. It finds duplicates itself, to name them
-// as the caller does: the caller's body has no entries.
-func deletesOf(keys *keyList, limits sheaf.Limits) (wire.Entries, error) {
-	set := wire.NewKeySet()
-	defer set.Release()
-	var raw []byte
-	for i, key := range keys.all() {
-		if first, dup := set.Add(key); dup {
-			return wire.Entries{}, sheaf.Invalid(keys.field(i), "is the same key as %s: a batch deletes each key once", keys.field(first))
-		}
-		raw = wire.AppendEntry(raw, &wire.Entry{Key: key, Delete: true})
-	}
-	if len(raw) == 0 {
-		return wire.Entries{}, sheaf.Invalid("keys", "is empty: name at least one key, in keys or keys_b64")
-	}
-	return wire.ParseEntries(exact(raw), limits)
 }
 
 // field is how the caller named the i-th key of all.

@@ -96,7 +96,7 @@ func (a *api) getKey(x *exchange) error {
 	case ifMatch.Set && !ifMatch.Star && !holds(ifMatch, values.ETag):
 		return &sheaf.Error{Code: sheaf.ETagMismatch, Detail: "if_match is not the key's current ETag", CurrentETag: values.ETag}
 	case !headerSafe(item.TypeURL):
-		return sheaf.Errorf(sheaf.InvalidBatch, "the type_url of this value cannot stand in a header: read it with /v1/getall")
+		return sheaf.Invalid("type_url", "of this value cannot stand in a header: read the key with /v1/getall")
 	}
 	header := x.w.Header()
 	header.Set("ETag", string(values.ETag))

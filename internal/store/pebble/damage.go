@@ -26,9 +26,10 @@ func (s *Store) readError(err error) error {
 
 // unmarked are words of the errors about damage that Pebble gives no mark: a
 // table of another size than the MANIFEST says, and an OPTIONS file that names
-// another comparer or merger, of which this package has never had any. The suite
-// damages every file, so it notices when a Pebble says it in other words.
-var unmarked = []string{"object size mismatch", "comparer name from file", "merger name from file"}
+// another comparer, merger or log directory, of which this package has never had
+// any. The suite damages every file, so it notices when a Pebble says it in other
+// words.
+var unmarked = []string{"object size mismatch", "comparer name from file", "merger name from file", "WALRecoveryDirs"}
 
 // openError does the same for what pebble.Open returns, which also has plain
 // errors for files that the MANIFEST names and the directory lacks.
