@@ -5,7 +5,7 @@ TOOL = go tool -modfile=tools/go.mod
 # The race detector costs several times the time, so it runs where state is shared.
 RACE = . ./internal/wire/... ./internal/admission/... ./internal/apply/... ./internal/wal/... \
 	./internal/store/... ./internal/group/... ./internal/coordinator/... ./internal/rpc/... \
-	./internal/web/... ./internal/node/... ./client/...
+	./internal/web/... ./internal/node/... ./internal/contract/... ./client/...
 
 .PHONY: help build test race vet fmt format lint generate docs fuzz bench benchdiff ci
 
