@@ -73,10 +73,9 @@ type Group struct {
 	flying flights
 	rounds chan round
 
-	lastIndex uint64        // owned by runLog: the last index given
-	stampedMS uint64        // owned by runLog: the clock after the last command
-	applied   atomic.Uint64 // the last index applied
-	clock     atomic.Uint64 // the largest version given
+	writer  logWriter     // owned by runLog
+	applied atomic.Uint64 // the last index applied
+	clock   atomic.Uint64 // the largest version given
 
 	cut       cutter
 	stopping  chan struct{}
@@ -97,8 +96,7 @@ func Start(cfg Config) (*Group, error) {
 	g := &Group{
 		cfg:       cfg,
 		rounds:    make(chan round, roundsAhead),
-		lastIndex: meta.Index,
-		stampedMS: meta.NowMS,
+		writer:    logWriter{lastIndex: meta.Index, stampedMS: meta.NowMS},
 		stopping:  make(chan struct{}),
 		logDone:   make(chan struct{}),
 		applyDone: make(chan struct{}),
