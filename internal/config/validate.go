@@ -33,7 +33,8 @@ func (c Config) Validate() error {
 	v.check(c.Log.MaxBytes == 0 || c.Log.MaxBytes >= 1<<20, "log.max_bytes",
 		"is %s: give it at least 1MiB, or 0 to fit it to the disk", FormatSize(c.Log.MaxBytes))
 	v.check(c.Pebble.CacheBytes >= 1<<20, "pebble.cache_bytes", "is %s: give it at least 1MiB", FormatSize(c.Pebble.CacheBytes))
-	v.check(c.Eventual.QueueBytes >= 1, "eventual.queue_bytes", "is %d: give it at least 1", c.Eventual.QueueBytes)
+	v.check(c.Eventual.QueueBytes >= 1 && c.Eventual.QueueBytes <= maxEventualQueueBytes, "eventual.queue_bytes",
+		"is %d: give it 1 to %d", c.Eventual.QueueBytes, maxEventualQueueBytes)
 	v.check(c.Eventual.Window > 0 && c.Eventual.Window <= maxEventualWindow, "eventual.window",
 		"is %s: it must be above 0 and at most %s", FormatDuration(c.Eventual.Window), maxEventualWindow)
 	v.check(c.Disk.LowWaterBytes >= 0, "disk.low_water_bytes", "is negative: use 0 to fit it to the disk")
@@ -81,6 +82,10 @@ type listenAddr struct {
 	key, addr string
 	tls       bool
 }
+
+// maxEventualQueueBytes: the queue is written in one append of the log, which
+// takes 1 GiB.
+const maxEventualQueueBytes = 512 << 20
 
 func (c Config) addrs() []listenAddr {
 	tls := c.TLS.Cert != ""
