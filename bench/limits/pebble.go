@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 
 	"github.com/sheafdb/sheaf"
 	store "github.com/sheafdb/sheaf/internal/store/pebble"
@@ -16,24 +15,10 @@ import (
 // direct is Pebble without Sheaf: in this process, durable by its own log.
 type direct struct{ db *pebble.DB }
 
-// startPebble opens Pebble as internal/store/pebble does, but for the log. Sizes
-// come from there; the rest of the tuning is unexported and repeated here.
+// startPebble opens Pebble tuned as internal/store/pebble has it, with its log.
 func startPebble(_ context.Context, _ *arena, dir string) (contestant, error) {
-	cfg := store.DefaultConfig()
-	opts := &pebble.Options{
-		FormatMajorVersion:          pebble.FormatNewest,
-		CacheSize:                   cfg.CacheBytes,
-		MemTableSize:                cfg.MemTableBytes,
-		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
-		L0StopWritesThreshold:       32,
-		LBaseMaxBytes:               max(64<<20, 4*int64(cfg.MemTableBytes)),
-		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
-		MaxOpenFiles:                2048,
-		Logger:                      quiet{},
-	}
-	opts.TargetFileSizes[0] = 4 << 20
-	opts.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	opts := store.Tuning(store.DefaultConfig())
+	opts.Logger = quiet{}
 	db, err := pebble.Open(dir, opts)
 	if err != nil {
 		return nil, err

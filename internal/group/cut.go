@@ -10,7 +10,7 @@ import (
 	"github.com/sheafdb/sheaf"
 )
 
-// cutter keeps the log within its bound: when half of it is used it flushes the
+// cutter keeps the log within its bound: when a part of it is used it flushes the
 // store in the background and cuts the log behind what is durable there. Writers
 // wait for it only when the whole bound is used.
 type cutter struct {
@@ -28,9 +28,13 @@ func (c *cutter) init(g *Group) {
 	c.idle = sync.NewCond(&c.mu)
 }
 
-// maybe starts a run if the log is half full and none is on its way.
+// maybe starts a run if the log is half full. A store whose flush writes no more
+// than it must anyway is flushed at an eighth: the sooner segments come back, the
+// fewer new ones have to be written through.
 func (c *cutter) maybe() {
-	if c.g.cfg.Log.SealedBytes() >= c.g.cfg.LogBytes/2 {
+	sealed := c.g.cfg.Log.SealedBytes()
+	cheap := c.g.cfg.Store.FlushBytes() == 0
+	if sealed >= c.g.cfg.LogBytes/2 || cheap && sealed >= c.g.cfg.LogBytes/8 {
 		c.start()
 	}
 }
@@ -55,7 +59,7 @@ func (c *cutter) run() {
 	if err != nil {
 		logger.Error("cut the log", "err", err)
 	} else {
-		logger.Debug("log cut", "durable", c.g.cfg.Store.Durable(), "log_bytes", c.g.cfg.Log.SizeBytes(), "took", time.Since(start))
+		logger.Debug("log cut", "durable", c.g.cfg.Store.Durable(), "log_bytes", c.g.cfg.Log.SizeBytes(), "took_ms", time.Since(start).Milliseconds())
 	}
 	c.mu.Lock()
 	c.running, c.err, c.failed = false, err, time.Now()

@@ -42,7 +42,7 @@ func sizesFor(total int64, logBytes, lowWater, ballast int64) diskSizes {
 	if s.log == 0 {
 		s.log = clamp(total/4, 8*mib, 1024*mib)
 	}
-	s.segment = clamp(s.log/8, mib, 64*mib)
+	s.segment = clamp(s.log/32, mib, 64*mib)
 	if s.lowWater == 0 {
 		// The log writes its next segments in the background.
 		s.lowWater = 2*s.segment + clamp(total/20, 4*mib, 256*mib)

@@ -42,6 +42,10 @@ type Options struct {
 	Tracing bool
 }
 
+// recycledSegments is what a cut of the log gives back when it is made at an
+// eighth of the bound.
+const recycledSegments = 4
+
 // groupID is the number of the node's one group in the log.
 const groupID = 1
 
@@ -146,7 +150,7 @@ func (n *Node) recover(ctx context.Context) error {
 	replay := group.NewReplay(groupID, n.store, n.opts.Logger)
 	began := time.Now()
 	n.log, err = wal.Open(wal.Config{
-		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: n.disk.sizes.segment, Logger: n.opts.Logger,
+		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: n.disk.sizes.segment, Recycled: recycledSegments, Logger: n.opts.Logger,
 	}, func(e wal.Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -163,7 +167,7 @@ func (n *Node) recover(ctx context.Context) error {
 		return store.Corruptf(n.dir.file(identityFile), "the file is missing, but the log holds %d entries", replay.Applied())
 	}
 	if replay.Count() > 0 {
-		n.opts.Logger.Info("log replayed", "entries", replay.Count(), "index", replay.Applied(), "took", time.Since(began).Round(time.Millisecond))
+		n.opts.Logger.Info("log replayed", "entries", replay.Count(), "index", replay.Applied(), "took_ms", time.Since(began).Milliseconds())
 	}
 	return nil
 }

@@ -29,7 +29,11 @@ type Config struct {
 	// Spares is how many ready segments are kept, at most 64. Negative keeps
 	// none: each segment is then a file that grows.
 	Spares int
-	Logger *slog.Logger
+	// Recycled is how many segments beyond Spares are kept when a cut gives them
+	// back. A segment that is recycled need not be written through again, which
+	// saves as many bytes as it will hold.
+	Recycled int
+	Logger   *slog.Logger
 }
 
 // DefaultConfig returns the defaults; Dir is left to the caller.
@@ -46,8 +50,8 @@ func (c Config) Validate() error {
 	case c.SegmentBytes < minSegmentBytes || c.SegmentBytes > maxConfigSegmentBytes:
 		return fmt.Errorf("log segment size of %d bytes is not between %d and %d",
 			c.SegmentBytes, minSegmentBytes, maxConfigSegmentBytes)
-	case c.Spares > maxSpares:
-		return fmt.Errorf("%d spare log segments are more than %d", c.Spares, maxSpares)
+	case c.Spares > maxSpares || c.Recycled < 0 || c.Recycled > maxSpares:
+		return fmt.Errorf("%d spare and %d recycled log segments: each is at most %d", c.Spares, c.Recycled, maxSpares)
 	}
 	return nil
 }

@@ -19,7 +19,9 @@ type spareSet struct {
 	dir          string
 	logger       *slog.Logger
 	segmentBytes int64
-	want         int
+	// want is how many spares are made; up to keep are kept when a cut gives
+	// files back.
+	want, keep int
 
 	// dirMu is held over syncs of the directory, which must not overlap.
 	dirMu   sync.Mutex
@@ -46,7 +48,7 @@ func newSpareSet(cfg Config) (*spareSet, error) {
 		return nil, fmt.Errorf("open log directory: %w", err)
 	}
 	s := &spareSet{
-		fs: cfg.FS, dir: cfg.Dir, logger: cfg.Logger, segmentBytes: cfg.SegmentBytes, want: max(cfg.Spares, 0),
+		fs: cfg.FS, dir: cfg.Dir, logger: cfg.Logger, segmentBytes: cfg.SegmentBytes, want: max(cfg.Spares, 0), keep: max(cfg.Spares, 0) + cfg.Recycled,
 		dirFile: dirFile, stop: make(chan struct{}),
 	}
 	s.changed.L = &s.mu
@@ -63,7 +65,7 @@ func (s *spareSet) adopt(n uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nextName = max(s.nextName, n+1)
-	if info.Size() == s.segmentBytes && len(s.ready) < s.want {
+	if info.Size() == s.segmentBytes && len(s.ready) < s.keep {
 		s.ready = append(s.ready, path)
 		return nil
 	}
@@ -177,7 +179,7 @@ func (s *spareSet) recycle(paths []string) (syncErr, err error) {
 			continue
 		}
 		s.mu.Lock()
-		wanted := info.Size() == s.segmentBytes && len(s.ready) < s.want && !s.closed
+		wanted := info.Size() == s.segmentBytes && len(s.ready) < s.keep && !s.closed
 		s.mu.Unlock()
 		if !wanted {
 			errs = append(errs, s.fs.Remove(path))
@@ -189,7 +191,7 @@ func (s *spareSet) recycle(paths []string) (syncErr, err error) {
 			continue
 		}
 		s.mu.Lock()
-		wanted = len(s.ready) < s.want // a spare may have been made meanwhile
+		wanted = len(s.ready) < s.keep // a spare may have been made meanwhile
 		if wanted {
 			s.ready = append(s.ready, spare)
 			s.changed.Broadcast()
