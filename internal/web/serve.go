@@ -94,5 +94,5 @@ func (a *api) observe(x *exchange, err error) {
 	}
 	telemetry.RecordStages(x.ctx, &x.stages, now)
 	a.cfg.Logger.LogAttrs(x.ctx, slog.LevelDebug, "request served",
-		slog.String("method", x.endpoint.name), slog.String("reason", reason), slog.Duration("took", took))
+		slog.String("method", x.endpoint.name), slog.String("reason", reason), slog.Float64("took_ms", float64(took.Microseconds())/1000))
 }
