@@ -79,8 +79,7 @@ func (c *Client) Close() error {
 	return c.conn.Close()
 }
 
-// Status asks the node what it is doing. It answers also while it recovers or
-// drains.
+// Status asks the node what it is doing. It answers also while it recovers.
 func (c *Client) Status(ctx context.Context) (*sheafv1.GetStatusResponse, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()

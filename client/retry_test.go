@@ -29,10 +29,10 @@ var rowTests = []struct {
 	// was not answered and all later ones are refused like this.
 	afterUnknown sheaf.Code
 }{
-	{sheaf.RequestIDRequired, false, sheaf.RequestIDRequired},
-	{sheaf.InvalidBatch, false, sheaf.InvalidBatch},
-	{sheaf.BatchTooLarge, false, sheaf.BatchTooLarge},
-	{sheaf.ETagRequired, false, sheaf.ETagRequired},
+	{sheaf.RequestIDRequired, false, sheaf.OutcomeUnknown},
+	{sheaf.InvalidBatch, false, sheaf.OutcomeUnknown},
+	{sheaf.BatchTooLarge, false, sheaf.OutcomeUnknown},
+	{sheaf.ETagRequired, false, sheaf.OutcomeUnknown},
 	{sheaf.ETagMismatch, false, sheaf.ETagMismatch},
 	{sheaf.VersionMismatch, false, sheaf.VersionMismatch},
 	{sheaf.RequestIDReused, false, sheaf.RequestIDReused},

@@ -49,6 +49,14 @@ func (s state) after(code sheaf.Code) step {
 		// been applied, the ID would be bound to this very batch.
 		outcome = sheaf.NotApplied
 	}
+	switch code {
+	case sheaf.RequestIDRequired, sheaf.InvalidBatch, sheaf.BatchTooLarge, sheaf.ETagRequired:
+		if s == unsure {
+			// The shape is checked before the request ID is looked up: a node
+			// that was restarted with other limits refuses what it has applied.
+			outcome = sheaf.CallDidNothing
+		}
+	}
 	for _, st := range steps {
 		if st.from == s && st.outcome == outcome {
 			return st

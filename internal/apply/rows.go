@@ -38,7 +38,10 @@ func Check(cmd *wire.Command, state State) (Result, bool, error) {
 	}
 	meta.NowMS = max(meta.NowMS, cmd.NowMS)
 	refusal := checkAge(cmd, meta, known)
-	return Result{Refused: refusal}, refusal != nil, nil
+	if refusal == nil && !known {
+		_, refusal, err = oldestV7(cmd, meta, state)
+	}
+	return Result{Refused: refusal}, refusal != nil, err
 }
 
 // lookup returns what the state remembers of a request ID.
@@ -109,23 +112,9 @@ func checkAge(cmd *wire.Command, meta store.Meta, known bool) *sheaf.Error {
 // first and raises the floor to its issue time. Opaque rows cannot go early,
 // because nothing would refuse their retries.
 func makeRoom(cmd *wire.Command, state State, out *store.Mutations) (*sheaf.Error, error) {
-	if cmd.RequestID == "" || out.Meta.Rows < cmd.MaxRows {
-		return nil, nil
-	}
-	var oldest []byte
-	err := state.DueKeys([]byte{dueRowV7}, func(key []byte) bool {
-		oldest = out.Scratch(func(dst []byte) []byte { return append(dst, key...) })
-		return false
-	})
-	if err != nil {
-		return nil, err
-	}
-	if oldest == nil {
-		return &sheaf.Error{
-			Code:       sheaf.RateLimited,
-			Detail:     fmt.Sprintf("%d request IDs are remembered, the most (limits.request_ids): use IDs of the form v7-<UUIDv7>, or wait", out.Meta.Rows),
-			RetryAfter: retryWhenFull,
-		}, nil
+	oldest, refusal, err := oldestV7(cmd, out.Meta, state)
+	if err != nil || refusal != nil || oldest == nil {
+		return refusal, err
 	}
 	_, _, id := splitDue(oldest)
 	issued, _ := sheaf.RequestID(id).IssueTime()
@@ -137,6 +126,26 @@ func makeRoom(cmd *wire.Command, state State, out *store.Mutations) (*sheaf.Erro
 	out.Delete(store.Rows, id)
 	out.Meta.Rows--
 	return nil, nil
+}
+
+// oldestV7 returns the element of the queue whose row must go for one more to
+// fit: nil when there is room, a refusal when nothing may go.
+func oldestV7(cmd *wire.Command, meta store.Meta, state State) (oldest []byte, refusal *sheaf.Error, err error) {
+	if cmd.RequestID == "" || meta.Rows < cmd.MaxRows {
+		return nil, nil, nil
+	}
+	err = state.DueKeys([]byte{dueRowV7}, func(key []byte) bool {
+		oldest = append([]byte(nil), key...)
+		return false
+	})
+	if err == nil && oldest == nil {
+		refusal = &sheaf.Error{
+			Code:       sheaf.RateLimited,
+			Detail:     fmt.Sprintf("%d request IDs are remembered, the most (limits.request_ids): use IDs of the form v7-<UUIDv7>, or wait", meta.Rows),
+			RetryAfter: retryWhenFull,
+		}
+	}
+	return oldest, refusal, err
 }
 
 // remember writes the row of cmd's request ID, if it has one.

@@ -3,6 +3,7 @@ package apply
 import (
 	"fmt"
 
+	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
@@ -51,6 +52,11 @@ func dropDue(element []byte, state State, out *store.Mutations) error {
 		if err == nil && known && row.DueMS == at {
 			out.Delete(store.Rows, name)
 			out.Meta.Rows--
+			if issued, ok := sheaf.RequestID(name).IssueTime(); ok {
+				// Its age refuses it now; with a longer retention, after a
+				// restart, only the floor would.
+				out.Meta.IDFloorMS = max(out.Meta.IDFloorMS, uint64(issued.UnixMilli()))
+			}
 		}
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ import (
 )
 
 // tracesTimeout bounds how long the end of a node waits for its last traces.
-const tracesTimeout = 5 * time.Second
+const tracesTimeout = time.Second
 
 func (a *app) serveCommand() *cobra.Command {
 	command := &cobra.Command{
@@ -120,12 +121,23 @@ func (a *app) announce(n *node.Node, c config.Config, version string) {
 	program := programName(os.Args[0])
 	flags := ""
 	if grpc != defaultAddr {
-		flags = " --addr " + grpc
+		flags = " --addr " + dialable(grpc)
 	}
 	if c.TLS.Cert != "" {
 		flags += " --tls-ca " + shellQuote(c.TLS.Cert)
+	} else if c.PlainOnTheNetwork() {
+		flags += " --insecure"
 	}
 	fmt.Fprintf(a.stdout, "%s %s put hello world%s && %s get hello%s\n", paint.dim("try:"), program, flags, program, flags)
+}
+
+// dialable is an address to dial for one to listen on: "all addresses" is none.
+func dialable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return addr
 }
 
 // programName is how this program is called: path, unless `go run` built it into

@@ -17,7 +17,7 @@ func (a *app) statusCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "status",
 		Short:   "what a node says of itself",
-		Long:    "What a node says of itself: its state, addresses, log and limits. It answers also\nwhile it recovers or drains.",
+		Long:    "What a node says of itself: its state, addresses, log and limits. It answers also\nwhile it recovers.",
 		Example: "  sheaf status\n  sheaf status -o json",
 		GroupID: groupLook,
 		Args:    cobra.NoArgs,

@@ -55,8 +55,9 @@ func New(cfg Config) *Coordinator {
 	return &Coordinator{cfg: cfg, eventual: newQueue(cfg)}
 }
 
-// Close writes what the EVENTUAL queue has accepted, and returns when it has.
-func (c *Coordinator) Close() { c.eventual.close() }
+// Close writes what the EVENTUAL queue has accepted, and returns when it has or
+// when ctx ends; what is lost then is logged. It must be called once.
+func (c *Coordinator) Close(ctx context.Context) { c.eventual.close(ctx) }
 
 // Answer is what a write answers.
 type Answer struct {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -28,12 +29,13 @@ type queue struct {
 	landed  chan struct{}
 	closed  bool
 
-	work chan struct{} // one token when waiting may not be empty
-	done chan struct{}
+	work   chan struct{} // one token when waiting may not be empty
+	done   chan struct{}
+	giveUp chan struct{} // closed when close may wait no longer
 }
 
 func newQueue(cfg Config) *queue {
-	q := &queue{cfg: cfg, landed: make(chan struct{}), work: make(chan struct{}, 1), done: make(chan struct{})}
+	q := &queue{cfg: cfg, landed: make(chan struct{}), work: make(chan struct{}, 1), done: make(chan struct{}), giveUp: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -125,25 +127,48 @@ func (q *queue) propose(round []*wire.Command) {
 		results, err := q.cfg.Group.ProposeAll(context.Background(), round)
 		switch {
 		case err == nil:
-			for i, result := range results {
-				if result.Refused != nil {
-					q.cfg.Logger.Debug("accepted batch was refused", "request_id", round[i].RequestID, "err", result.Refused)
-				}
+			if round = q.refusedForNow(round, results); len(round) == 0 {
+				return
 			}
-			return
 		case errors.Is(err, sheaf.RateLimited), errors.Is(err, sheaf.NoSpace):
-			time.Sleep(retryEvery)
 		default:
 			q.cfg.Logger.Error("accepted batches were lost", "batches", len(round), "err", err)
+			return
+		}
+		select {
+		case <-time.After(retryEvery):
+		case <-q.giveUp:
+			q.cfg.Logger.Error("accepted batches were lost: the node stops and could not write them", "batches", len(round), "err", err)
 			return
 		}
 	}
 }
 
-func (q *queue) close() {
+// refusedForNow returns the commands to try again: those that were refused only
+// because the table of request IDs is full.
+func (q *queue) refusedForNow(round []*wire.Command, results []apply.Result) (again []*wire.Command) {
+	for i, result := range results {
+		switch {
+		case result.Refused == nil:
+		case result.Refused.Code == sheaf.RateLimited:
+			again = append(again, round[i])
+		default:
+			q.cfg.Logger.Warn("an accepted batch was refused", "request_id", round[i].RequestID, "err", result.Refused)
+		}
+	}
+	return again
+}
+
+// close writes what was accepted and returns when it has, or when ctx ends.
+func (q *queue) close(ctx context.Context) {
 	q.mu.Lock()
 	q.closed = true
 	q.mu.Unlock()
 	q.wake()
-	<-q.done
+	select {
+	case <-q.done:
+	case <-ctx.Done():
+		close(q.giveUp)
+		<-q.done
+	}
 }

@@ -22,6 +22,7 @@ type slowGroup struct {
 	Group
 	round time.Duration
 	fail  func(n int) error // for the n-th call, from 0
+	full  int               // how many calls find the table of request IDs full
 
 	mu     sync.Mutex
 	rounds [][]string // request IDs
@@ -45,7 +46,13 @@ func (g *slowGroup) ProposeAll(_ context.Context, cmds []*wire.Command) ([]apply
 		ids = append(ids, cmd.RequestID)
 	}
 	g.rounds = append(g.rounds, ids)
-	return make([]apply.Result, len(cmds)), nil
+	results := make([]apply.Result, len(cmds))
+	if n < g.full {
+		for i := range results {
+			results[i].Refused = &sheaf.Error{Code: sheaf.RateLimited}
+		}
+	}
+	return results, nil
 }
 
 func (g *slowGroup) Check(cmd *wire.Command) (apply.Result, bool, error) {
@@ -88,7 +95,7 @@ func TestAcceptedBatchesGoTogetherAndInOrder(t *testing.T) {
 				synctest.Wait() // the first is on its way, the others gather
 			}
 		}
-		c.Close()
+		c.Close(context.Background())
 		if got, want := fmt.Sprint(g.rounds), "[[0] [1 2 3 4 5 6 7 8 9]]"; got != want {
 			t.Errorf("rounds %s, want %s", got, want)
 		}
@@ -124,7 +131,7 @@ func TestAcceptanceWaitsForASlowDisk(t *testing.T) {
 		if !errors.Is(err, sheaf.NotProposed) {
 			t.Errorf("a caller who gave up: %v", err)
 		}
-		c.Close()
+		c.Close(context.Background())
 	})
 }
 
@@ -138,7 +145,7 @@ func TestAFullQueueRefuses(t *testing.T) {
 		if !errors.Is(err, sheaf.RateLimited) || sheaf.AsError(err).RetryAfter == 0 {
 			t.Errorf("got %v", err)
 		}
-		c.Close()
+		c.Close(context.Background())
 		if _, err := c.PutAll(context.Background(), eventual(t, "c", 1), nil); !errors.Is(err, sheaf.Draining) {
 			t.Errorf("a closed queue: %v", err)
 		}
@@ -158,9 +165,41 @@ func TestAnAcceptedRoundIsTriedUntilItIsIn(t *testing.T) {
 		if _, err := c.PutAll(context.Background(), eventual(t, "a", 10), nil); err != nil {
 			t.Fatal(err)
 		}
-		c.Close()
+		c.Close(context.Background())
 		if fmt.Sprint(g.rounds) != "[[a]]" || g.calls != 4 {
 			t.Errorf("%d calls, rounds %v", g.calls, g.rounds)
+		}
+	})
+}
+
+// TestARefusalForNowIsTriedAgain: the table of request IDs is full for a while.
+func TestARefusalForNowIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &slowGroup{full: 3}
+		c := newCoordinator(g, 1<<20)
+		if _, err := c.PutAll(context.Background(), eventual(t, "a", 10), nil); err != nil {
+			t.Fatal(err)
+		}
+		c.Close(context.Background())
+		if g.calls != 4 {
+			t.Errorf("%d calls, want 4", g.calls)
+		}
+	})
+}
+
+// TestCloseGivesUpWithItsContext: a full disk must not keep a node from stopping.
+func TestCloseGivesUpWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(&slowGroup{fail: func(int) error { return sheaf.NoSpace }}, 1<<20)
+		if _, err := c.PutAll(context.Background(), eventual(t, "a", 10), nil); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		began := time.Now()
+		c.Close(ctx)
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it took %v", took)
 		}
 	})
 }
@@ -172,7 +211,7 @@ func TestEventualKnowsRequestIDsAndTakesNoConditions(t *testing.T) {
 			"reused": {Refused: sheaf.Errorf(sheaf.RequestIDReused, "x")},
 		}}
 		c := newCoordinator(g, 1<<20)
-		defer c.Close()
+		defer c.Close(context.Background())
 		if answer, err := c.PutAll(context.Background(), eventual(t, "done", 1), nil); err != nil || !answer.Replayed || !answer.Accepted || answer.Version != 0 {
 			t.Errorf("%+v, %v", answer, err)
 		}

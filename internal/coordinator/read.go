@@ -20,6 +20,9 @@ type GetAll struct {
 type Values struct {
 	Items []sheaf.Item
 	ETag  sheaf.ETag
+	// Reserved is how many bytes are counted at the gate for Items. The caller
+	// gives them back to the gate when it has let go of the items.
+	Reserved int64
 }
 
 // GetAll reads a set of keys as of one instant. Errors are *sheaf.Error.
@@ -39,7 +42,7 @@ func (c *Coordinator) GetAll(ctx context.Context, req GetAll) (Values, error) {
 	if err != nil {
 		return Values{}, err
 	}
-	return Values{Items: result.Items, ETag: result.ETag.ETag()}, nil
+	return Values{Items: result.Items, ETag: result.ETag.ETag(), Reserved: result.Reserved}, nil
 }
 
 // CheckKeys enforces the limits on the keys of a read or of a DeleteAll.

@@ -78,7 +78,7 @@ func (g *Group) runTick() {
 			}
 			seen = applied
 		}
-		for more := pending && uint64(g.cfg.Now().UnixMilli()) >= nextMS; more; {
+		for more := pending && g.nowMS() >= nextMS; more; {
 			var err error
 			if more, err = g.tick(); err != nil {
 				g.cfg.Logger.Debug("tick was not taken", "group", g.cfg.ID, "err", err)

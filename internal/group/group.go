@@ -76,6 +76,7 @@ type Group struct {
 	writer  logWriter     // owned by runLog
 	applied atomic.Uint64 // the last index applied
 	clock   atomic.Uint64 // the largest version given
+	wallMS  atomic.Uint64 // the largest time that nowMS returned
 
 	cut       cutter
 	stopping  chan struct{}
@@ -106,6 +107,7 @@ func Start(cfg Config) (*Group, error) {
 	g.inbox.signal = make(chan struct{}, 1)
 	g.applied.Store(meta.Index)
 	g.clock.Store(meta.Clock)
+	g.wallMS.Store(meta.NowMS)
 	g.cut.init(g)
 	go g.runLog()
 	go g.runApply()
@@ -126,6 +128,22 @@ func (g *Group) Stop() {
 
 // Cut begins to flush the store and cut the log, if it is not at it.
 func (g *Group) Cut() { g.cut.start() }
+
+// nowMS is the wall clock, which here never goes back. Reads judge expiry by it
+// too, because the state's own clock stands still while the disk does; a command
+// stamped later is never earlier than what a read has seen.
+func (g *Group) nowMS() uint64 {
+	now := uint64(g.cfg.Now().UnixMilli())
+	for {
+		last := g.wallMS.Load()
+		if now <= last {
+			return last
+		}
+		if g.wallMS.CompareAndSwap(last, now) {
+			return now
+		}
+	}
+}
 
 // Status is what a group says of itself.
 type Status struct {
@@ -203,7 +221,7 @@ func (g *Group) ProposeAll(ctx context.Context, cmds []*wire.Command) ([]apply.R
 func (g *Group) Check(cmd *wire.Command) (apply.Result, bool, error) {
 	view := g.cfg.Store.View()
 	defer view.Close() //nolint:errcheck // reading is over
-	g.stamp(cmd, uint64(g.cfg.Now().UnixMilli()))
+	g.stamp(cmd, g.nowMS())
 	result, answered, err := apply.Check(cmd, view)
 	if err != nil {
 		return apply.Result{}, false, readError(err)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/apply"
-	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -130,6 +129,25 @@ func TestRequestIDsFromTheFutureAreRefused(t *testing.T) {
 		t.Fatal(e)
 	}
 	r.commit(r.command(r.v7(59*time.Second), put("a", "1")))
+}
+
+// TestALongerRetentionDoesNotRevive: an ID whose row is gone stays refused when
+// the node is restarted with a longer retention.
+func TestALongerRetentionDoesNotReviveARequestID(t *testing.T) {
+	r := newRig(t, "memory")
+	defer r.close()
+	r.group.cfg.Limits.RequestIDRetention = 2 * time.Second
+	id := r.v7(0)
+	version := r.commit(r.command(id, put("a", "1")))
+	r.nowMS.Add(2002)
+	waitUntil(t, "the row is dropped", func() bool { return r.group.Status().Meta.Rows == 0 })
+	r.crash() // with the retention of the rig: 10 minutes
+	if e := refusal(t, r, r.command(id, put("a", "1"))); e.Code != sheaf.RequestIDExpired {
+		t.Fatal(e)
+	}
+	if _, v := r.get("a"); v != version {
+		t.Error("it was applied again")
+	}
 }
 
 // TestTooManyRequestIDsRaiseTheFloor: a young ID is never forgotten silently.
@@ -366,52 +384,5 @@ func TestScanSkipsWhatIsExpired(t *testing.T) {
 	}
 	if err := scanner.Err(); err != nil || !slices.Equal(got, []string{"p/a", "p/c"}) {
 		t.Errorf("got %v, %v", got, err)
-	}
-}
-
-// heldStore applies only when it is let.
-type heldStore struct {
-	store.Store
-	entered, free chan struct{}
-}
-
-func (s *heldStore) Apply(m *store.Mutations) error {
-	s.entered <- struct{}{}
-	<-s.free
-	return s.Store.Apply(m)
-}
-
-// TestBytesOfAnAbandonedBatchStayCounted: the caller has gone, its batch is in
-// memory all the same until it is applied.
-func TestBytesOfAnAbandonedBatchStayCounted(t *testing.T) {
-	r := newRig(t, "memory")
-	r.group.Stop()
-	held := &heldStore{Store: r.store, entered: make(chan struct{}), free: make(chan struct{})}
-	cfg := r.group.cfg
-	cfg.Store = held
-	var err error
-	if r.group, err = Start(cfg); err != nil {
-		t.Fatal(err)
-	}
-	defer r.close()
-	ctx, cancel := context.WithCancel(context.Background())
-	answer := make(chan error)
-	cmd := r.command("id", put("a", "0123456789"))
-	go func() {
-		_, err := r.group.Propose(ctx, cmd, nil)
-		answer <- err
-	}()
-	<-held.entered
-	cancel()
-	if err := <-answer; !errors.Is(err, sheaf.OutcomeUnknown) || !errors.Is(err, context.Canceled) {
-		t.Fatalf("a caller who left: %v", err)
-	}
-	if now, _ := r.gate.InFlight(); now != int64(len(cmd.Entries.Raw())) {
-		t.Errorf("%d bytes are counted, want %d", now, len(cmd.Entries.Raw()))
-	}
-	close(held.free)
-	waitUntil(t, "the bytes are given back", func() bool { now, _ := r.gate.InFlight(); return now == 0 })
-	if _, version := r.get("a"); version == 0 {
-		t.Error("the batch was in the log's hands and is not there")
 	}
 }

@@ -88,7 +88,7 @@ func roundLen(live []*proposal) int {
 // that the log has failed, and that nobody may be told anything but "unknown".
 func (g *Group) logRound(live []*proposal) error {
 	w := &g.writer
-	now, stampedMS := uint64(g.cfg.Now().UnixMilli()), w.stampedMS
+	now, stampedMS := g.nowMS(), w.stampedMS
 	live = append(g.catchUp(now), live...)
 	first := w.lastIndex + 1
 	g.encode(live, now)

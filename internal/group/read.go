@@ -26,6 +26,9 @@ type ReadResult struct {
 	// Items own their values; their keys are the request's.
 	Items []sheaf.Item
 	ETag  wire.ETagSum
+	// Reserved is how many bytes the group has counted at the gate for Items. The
+	// caller gives them back when it has let go of the items.
+	Reserved int64
 }
 
 // staleRetry is the wait advised when a replica is behind a session.
@@ -34,7 +37,10 @@ const staleRetry = 50 * time.Millisecond
 // Read returns the keys as of one instant. With a single replica every level
 // reads the newest state; SEQUENTIAL refuses with STALE_REPLICA when even that
 // is older than After.
-func (g *Group) Read(ctx context.Context, req ReadRequest) (ReadResult, error) {
+//
+// The values are counted as in flight before they are copied; the keys are the
+// request's and are counted with it, and limits.batch_entries bounds the items.
+func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err error) {
 	if err := ctx.Err(); err != nil {
 		return ReadResult{}, &sheaf.Error{Code: sheaf.NotProposed, Err: err}
 	}
@@ -50,8 +56,27 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (ReadResult, error) {
 			Detail: fmt.Sprintf("after is %d but this replica is at %d", req.After, meta.Clock),
 		}
 	}
+	var reserved int64
+	defer func() {
+		if err != nil {
+			g.cfg.Gate.Release(reserved)
+		}
+	}()
+	reserve := func(need int64) error {
+		if need <= reserved {
+			return nil
+		}
+		step := max(need-reserved, reserveStepBytes)
+		if err := g.cfg.Gate.Reserve(step); err != nil {
+			return err
+		}
+		reserved += step
+		return nil
+	}
+	now := max(meta.NowMS, g.nowMS())
 	result := ReadResult{Items: make([]sheaf.Item, len(req.Keys))}
-	var values arena
+	var copies arena
+	var values int64 // bytes of the values so far
 	total := 0
 	named := wire.NewKeySet()
 	defer named.Release()
@@ -70,22 +95,30 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (ReadResult, error) {
 		if err != nil {
 			return ReadResult{}, readError(fmt.Errorf("%w: key %q: %w", store.ErrCorrupt, key, err))
 		}
-		if !record.Live(meta.NowMS) {
+		if !record.Live(now) {
 			continue
 		}
 		if total += len(record.Value) + len(record.TypeURL); total > req.MaxBytes {
 			return ReadResult{}, sheaf.Errorf(sheaf.BatchTooLarge,
 				"the answer is larger than %d bytes (limits.batch_bytes): ask for fewer keys; %d of %d fit", req.MaxBytes, i, len(req.Keys))
 		}
+		values += int64(len(record.Value))
+		if err := reserve(values); err != nil {
+			return ReadResult{}, err
+		}
 		item.Found, item.Version = true, record.Version
-		item.Value = values.copy(record.Value)
+		item.Value = copies.copy(record.Value)
 		item.TypeURL = string(record.TypeURL)
 		if _, again := named.Add(key); !again {
 			result.ETag.AddKey(key, record.Version)
 		}
 	}
+	result.Reserved = reserved
 	return result, nil
 }
+
+// reserveStepBytes is how much is counted at a time.
+const reserveStepBytes = 16 << 10
 
 // itemOverheadBytes is what an item costs in an answer beside its bytes.
 const itemOverheadBytes = 24

@@ -26,7 +26,7 @@ func (g *Group) Scan(prefix, start []byte) (*Scanner, error) {
 	if err != nil {
 		return nil, readError(err)
 	}
-	return &Scanner{group: g, cursor: cursor, index: meta.Index, nowMS: meta.NowMS}, nil
+	return &Scanner{group: g, cursor: cursor, index: meta.Index, nowMS: g.nowMS()}, nil
 }
 
 // Index is the log position at which the scan began: everything up to it is in
@@ -41,7 +41,7 @@ const clockEvery = 1024
 func (s *Scanner) Next() bool {
 	for s.err == nil && s.cursor.Next() {
 		if s.steps++; s.steps%clockEvery == 0 {
-			s.nowMS = max(s.nowMS, viewMeta(s.group.cfg.Store).NowMS)
+			s.nowMS = s.group.nowMS()
 		}
 		record, err := wire.DecodeRecord(s.cursor.Value())
 		if err != nil {

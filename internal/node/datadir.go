@@ -62,7 +62,11 @@ func openDataDir(fs vfs.FS, path, kind string) (*dataDir, error) {
 	if err := makeDir(fs, path); err != nil {
 		return nil, fmt.Errorf("create the data directory %s: %w: choose another with --data-dir", path, err)
 	}
-	if d.lock, err = fs.Lock(d.file(lockFile)); err != nil {
+	d.lock, err = fs.Lock(d.file(lockFile))
+	if _, notOpened := errors.AsType[*os.PathError](err); notOpened {
+		return nil, fmt.Errorf("lock the data directory: %w: choose another with --data-dir", err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the data directory %s is in use by another process (%s): stop that one, or choose another with --data-dir", path, d.owner())
 	}
 	if err := d.check(kind); err != nil {

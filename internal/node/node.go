@@ -224,7 +224,7 @@ func (n *Node) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.DrainTimeout)
 	defer cancel()
 	n.drainFaces(ctx)
-	n.core.Close()
+	n.core.Close(ctx)
 	n.group.Stop()
 	if n.Err() != nil {
 		return errors.Join(n.failure, n.release())

@@ -37,19 +37,13 @@ func (s *Server) getAll(c *call) error {
 	if err != nil {
 		return err
 	}
+	defer s.cfg.Gate.Release(values.Reserved)
 	at = c.stages.Since(telemetry.Apply, at)
 	out := &sheafv1.GetAllResponse{Etag: string(values.ETag), Entries: make([]*sheafv1.Item, len(values.Items))}
 	items := make([]sheafv1.Item, len(values.Items))
-	size := int64(0)
 	for i, item := range values.Items {
 		out.Entries[i] = setItem(&items[i], item)
-		size += int64(len(item.Key) + len(item.Value))
 	}
-	// The answer is in memory until the client has taken it: count it.
-	if err := s.cfg.Gate.ReserveWait(c.stream.Context(), size); err != nil {
-		return err
-	}
-	defer s.cfg.Gate.Release(size)
 	err = c.stream.SendMsg(out)
 	c.stages.Since(telemetry.Respond, at)
 	return err
@@ -87,6 +81,8 @@ func (s *Server) scan(c *call) error {
 	}
 	page, size := &sheafv1.ScanResponse{}, 0
 	send := func() error {
+		s.cfg.Gate.Hold(int64(size)) // in memory until the client has taken it
+		defer s.cfg.Gate.Release(int64(size))
 		err := c.stream.SendMsg(page)
 		page, size = &sheafv1.ScanResponse{}, 0
 		return err
@@ -96,6 +92,9 @@ func (s *Server) scan(c *call) error {
 		item.Key = append([]byte(nil), item.Key...)
 		item.Value = append([]byte(nil), item.Value...)
 		page.Entries = append(page.Entries, setItem(&sheafv1.Item{}, item))
+		if n%pageItems == 0 && s.cfg.Gate.Draining() {
+			return s.cfg.Gate.Read()
+		}
 		if size += len(item.Key) + len(item.Value); len(page.Entries) == pageItems || size >= pageBytes {
 			if err := send(); err != nil {
 				return err

@@ -19,9 +19,13 @@ const sizeHeader = "sheaf-batch-bytes"
 const (
 	// receiveWait is how long a request waits for memory before it is refused.
 	receiveWait = time.Second
-	// receiveTimeout is how long a client that did not announce a size may take
-	// to send its request: until then the largest size is held for it.
-	receiveTimeout = 30 * time.Second
+	// receiveTimeout is how long a request may take to arrive, and a second more
+	// for every receiveRateBytes that were announced: until then its memory is
+	// held for it.
+	receiveTimeout   = 10 * time.Second
+	receiveRateBytes = 1 << 20
+	// smallBytes is a request so small that holding its memory harms nobody.
+	smallBytes = 64 << 10
 )
 
 // receive reads the stream's one request, with its bytes counted as in flight
@@ -64,10 +68,10 @@ func (s *Server) receive(c *call) (msg []byte, release func(), err error) {
 	}
 	c.stages.Since(telemetry.Admit, c.began)
 	var f frame
-	if announced > 0 {
+	if 0 < announced && announced <= smallBytes {
 		err = stream.RecvMsg(&f)
 	} else {
-		err = receiveWithin(stream, &f, receiveTimeout)
+		err = receiveWithin(stream, &f, receiveTimeout+time.Duration(max(announced, 0)/receiveRateBytes)*time.Second)
 	}
 	size := int64(len(f.bytes))
 	switch {
@@ -87,7 +91,7 @@ func (s *Server) receive(c *call) (msg []byte, release func(), err error) {
 
 var errSlow = &sheaf.Error{
 	Code: sheaf.NotProposed, Err: context.DeadlineExceeded,
-	Detail: "the request did not arrive in time (announce its size in the metadata " + sizeHeader + " to be given more)",
+	Detail: "the request did not arrive in time (a large one whose size is announced in the metadata " + sizeHeader + " is given more)",
 }
 
 // receiveWithin is RecvMsg with a time limit. When it gives up, the handler

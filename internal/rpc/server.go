@@ -9,6 +9,7 @@ package rpc
 
 import (
 	"log/slog"
+	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -104,6 +105,18 @@ func receiveLimit(limits sheaf.Limits) int64 {
 	return 2*int64(limits.BatchBytes) + requestOverheadBytes
 }
 
+// guarded runs a method. A panic is a defect of ours: it is logged, answered as
+// INTERNAL, and ends no other call.
+func (s *Server) guarded(name string, method func(*Server, *call) error, c *call) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.cfg.Logger.Error("handler panicked", "method", name, "panic", p, "stack", string(debug.Stack()))
+			err = sheaf.Errorf(sheaf.Internal, "the handler failed: see the node's log")
+		}
+	}()
+	return method(s, c)
+}
+
 // SetCore begins to serve: recovery is over.
 func (s *Server) SetCore(core *coordinator.Coordinator) {
 	s.core.Store(core)
@@ -146,7 +159,7 @@ func handler(name string, method func(*Server, *call) error) grpc.StreamHandler 
 		if c.core == nil {
 			err = &sheaf.Error{Code: sheaf.Draining, Detail: "the node is starting up", RetryAfter: time.Second}
 		} else {
-			err = method(s, c)
+			err = s.guarded(name, method, c)
 		}
 		trailer := metadata.Pairs("sheaf-time-ms", strconv.FormatInt(time.Now().UnixMilli(), 10))
 		if timing := c.stages.ServerTiming(); timing != "" {

@@ -98,7 +98,7 @@ func (m *Metrics) ObservePutAll(s PutAllSample) {
 }
 
 // ObserveRequest counts one request of any kind. Methods are the lower-case
-// names of labels.go; the latency of "getall" and "get" goes into a histogram.
+// names of metrics_labels.go; the latency of "getall" and "get" goes into a histogram.
 func (m *Metrics) ObserveRequest(face, method, reason string, latency time.Duration) {
 	if m == nil {
 		return

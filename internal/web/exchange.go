@@ -63,10 +63,18 @@ func (x *exchange) arm() {
 	}
 }
 
+// bodyRateBytes is how many bytes a second a body must bring on the whole, beyond
+// progressTimeout: its memory is held until it is there.
+const bodyRateBytes = 1 << 20
+
 // extendRead gives the client progressTimeout from now for more of the body, or
-// less if its own deadline is nearer.
+// less if its own deadline or that of the whole body is nearer.
 func (x *exchange) extendRead() {
 	until := time.Now().Add(progressTimeout)
+	whole := x.start.Add(progressTimeout + time.Duration(max(x.r.ContentLength, 0)/bodyRateBytes)*time.Second)
+	if x.r.ContentLength > 0 && whole.Before(until) {
+		until = whole
+	}
 	if own, ok := x.ctx.Deadline(); ok && own.Before(until) {
 		until = own
 	}

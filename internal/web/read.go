@@ -37,18 +37,15 @@ func (a *api) getAll(x *exchange) error {
 	return nil
 }
 
-// read asks the coordinator, and counts the answer's bytes until it is sent. How
-// many they are is known only afterwards; limits.batch_bytes bounds them.
+// read asks the coordinator. The exchange takes over the count of the answer's
+// bytes until it is sent.
 func (a *api) read(x *exchange, req coordinator.GetAll) (coordinator.Values, error) {
 	values, err := a.cfg.Coordinator.GetAll(x.ctx, req)
 	if err != nil {
 		return values, err
 	}
-	total := 0
-	for _, item := range values.Items {
-		total += len(item.Value) + len(item.TypeURL)
-	}
-	return values, x.reserve(int64(total))
+	x.reserved += values.Reserved
+	return values, nil
 }
 
 // writeItems sends the answer of getall.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -81,7 +82,7 @@ func newRig(t testing.TB, change func(*sheaf.Limits)) *rig {
 		if now, _ := gate.InFlight(); now != 0 {
 			t.Errorf("%d bytes are still counted in flight", now)
 		}
-		c.Close()
+		c.Close(context.Background())
 		g.Stop()
 		if err := log.Close(); err != nil {
 			t.Error(err)

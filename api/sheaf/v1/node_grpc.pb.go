@@ -30,7 +30,7 @@ const (
 //
 // NodeService describes one node, for people and their tools.
 type NodeServiceClient interface {
-	// GetStatus answers also while the node recovers or drains.
+	// GetStatus answers also while the node recovers.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
 }
 
@@ -58,7 +58,7 @@ func (c *nodeServiceClient) GetStatus(ctx context.Context, in *GetStatusRequest,
 //
 // NodeService describes one node, for people and their tools.
 type NodeServiceServer interface {
-	// GetStatus answers also while the node recovers or drains.
+	// GetStatus answers also while the node recovers.
 	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
 	mustEmbedUnimplementedNodeServiceServer()
 }

@@ -1,0 +1,91 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/store"
+)
+
+// heldStore applies only when it is let.
+type heldStore struct {
+	store.Store
+	entered, free chan struct{}
+}
+
+func (s *heldStore) Apply(m *store.Mutations) error {
+	s.entered <- struct{}{}
+	<-s.free
+	return s.Store.Apply(m)
+}
+
+// TestBytesOfAnAbandonedBatchStayCounted: the caller has gone, its batch is in
+// memory all the same until it is applied.
+func TestBytesOfAnAbandonedBatchStayCounted(t *testing.T) {
+	r := newRig(t, "memory")
+	r.group.Stop()
+	held := &heldStore{Store: r.store, entered: make(chan struct{}), free: make(chan struct{})}
+	cfg := r.group.cfg
+	cfg.Store = held
+	var err error
+	if r.group, err = Start(cfg); err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	ctx, cancel := context.WithCancel(context.Background())
+	answer := make(chan error)
+	cmd := r.command("id", put("a", "0123456789"))
+	go func() {
+		_, err := r.group.Propose(ctx, cmd, nil)
+		answer <- err
+	}()
+	<-held.entered
+	cancel()
+	if err := <-answer; !errors.Is(err, sheaf.OutcomeUnknown) || !errors.Is(err, context.Canceled) {
+		t.Fatalf("a caller who left: %v", err)
+	}
+	if now, _ := r.gate.InFlight(); now != int64(len(cmd.Entries.Raw())) {
+		t.Errorf("%d bytes are counted, want %d", now, len(cmd.Entries.Raw()))
+	}
+	close(held.free)
+	waitUntil(t, "the bytes are given back", func() bool { now, _ := r.gate.InFlight(); return now == 0 })
+	if _, version := r.get("a"); version == 0 {
+		t.Error("the batch was in the log's hands and is not there")
+	}
+}
+
+// TestKeysExpireWhileTheStateStandsStill: a stalled disk keeps the state's clock
+// from moving, and must not keep expired keys visible.
+func TestKeysExpireWhileTheStateStandsStill(t *testing.T) {
+	r := newRig(t, "memory")
+	e := put("a", "1")
+	e.TTLMS = 50
+	r.commit(r.command("", e))
+	r.group.Stop() // nothing moves the state's clock any more
+	defer func() {
+		if err := errors.Join(r.log.Close(), r.store.Close()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, version := r.get("a"); version == 0 {
+		t.Fatal("expired too early")
+	}
+	r.nowMS.Add(50)
+	if _, version := r.get("a"); version != 0 {
+		t.Error("an expired key is visible")
+	}
+	r.nowMS.Add(-50) // the wall clock is set back
+	if _, version := r.get("a"); version != 0 {
+		t.Error("an expired key came back")
+	}
+	scanner, err := r.group.Scan(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer scanner.Close()
+	if scanner.Next() {
+		t.Errorf("a scan shows %q", scanner.Item().Key)
+	}
+}
