@@ -11,7 +11,7 @@ import (
 func longLog(t *testing.T, store string) (dir string, h *history) {
 	t.Helper()
 	dir, h = t.TempDir(), newHistory()
-	p := serve(t, dir, store, "--log-max-bytes", "8MiB")
+	p := serve(t, dir, store, "--log-max-bytes", "32MiB")
 	await(t, "spare segment", func() bool {
 		spares, _ := filepath.Glob(filepath.Join(dir, "log", "spare-*"))
 		return len(spares) > 0
