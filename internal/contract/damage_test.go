@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sheafdb/sheaf"
+	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
 )
 
 // TestDamagedDataIsNeverAnswered flips bits in the middle of every table that the
@@ -65,6 +66,12 @@ func TestDamagedDataIsNeverAnswered(t *testing.T) {
 			}
 		}
 	})
+
+	// Whoever watches the node is told too.
+	status, err := sheafv1.NewNodeServiceClient(n.conn).GetStatus(t.Context(), &sheafv1.GetStatusRequest{})
+	if err != nil || status.State != "damaged" {
+		t.Errorf("the node's state is %q, %v", status.GetState(), err)
+	}
 
 	// A scan that meets damage on its way has begun to answer: its last line says it.
 	resp := httpFace{n}.send(t, "GET", "/v1/scan?prefix=k", nil)

@@ -83,6 +83,8 @@ const (
 	stateServing    = "serving"
 	stateNoSpace    = "no space"
 	stateDraining   = "draining"
+	// stateDamaged: a damaged file was found; what can be read is still served.
+	stateDamaged = "damaged"
 )
 
 // Start builds a node and returns when it serves. ctx bounds the start only.
@@ -265,6 +267,13 @@ func (n *Node) release() error {
 		errs = append(errs, n.dir.close())
 	}
 	return errors.Join(errs...)
+}
+
+// setDamaged makes readiness fail from here on, until somebody has looked.
+func (n *Node) setDamaged(error) {
+	if *n.state.Load() != stateDraining {
+		n.setState(stateDamaged)
+	}
 }
 
 func (n *Node) setState(state string) { n.state.Store(&state) }

@@ -15,7 +15,7 @@ func openStore(n *Node) (store.Store, error) {
 	case "pebble":
 		cfg := pebble.DefaultConfig()
 		cfg.FS, cfg.Dir, cfg.CacheBytes = n.opts.FS, dir, n.cfg.Pebble.CacheBytes
-		cfg.Logger, cfg.Fatal = n.opts.Logger, n.fail
+		cfg.Logger, cfg.Fatal, cfg.Damaged = n.opts.Logger, n.fail, n.setDamaged
 		return opened(pebble.Open(cfg))
 	case "memory":
 		return opened(memory.Open(memory.Config{FS: n.opts.FS, Dir: dir, Table: memory.Sharded, Logger: n.opts.Logger}))

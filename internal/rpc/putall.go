@@ -32,7 +32,7 @@ func (s *Server) putAll(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.stream.SendMsg(&sheafv1.PutAllResponse{
+	return c.respond(&sheafv1.PutAllResponse{
 		Version: answer.Version, Etag: string(answer.ETag),
 		Replayed: answer.Replayed, Accepted: answer.Accepted,
 	})
@@ -62,7 +62,7 @@ func (s *Server) deleteAll(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.stream.SendMsg(&sheafv1.DeleteAllResponse{
+	return c.respond(&sheafv1.DeleteAllResponse{
 		Version: answer.Version, Etag: string(answer.ETag),
 		Replayed: answer.Replayed, Accepted: answer.Accepted,
 	})
@@ -86,25 +86,7 @@ func deletes(in *sheafv1.DeleteAllRequest, limits sheaf.Limits) (wire.PutAll, er
 
 // write settles the request ID and runs the batch.
 func (s *Server) write(c *call, req *wire.PutAll) (coordinator.Answer, error) {
-	answer, err := s.writeOnce(c, req)
-	if s.cfg.Metrics != nil {
-		reason := ""
-		if err != nil {
-			reason = string(sheaf.CodeOf(err))
-		}
-		s.cfg.Metrics.ObservePutAll(telemetry.PutAllSample{
-			Face: "grpc", Consistency: req.Consistency.String(), Reason: reason,
-			Latency: time.Since(c.began), Entries: req.Entries.Len(), Bytes: len(req.Entries.Raw()),
-			Stages: &c.stages,
-		})
-	}
-	if s.cfg.Tracing {
-		telemetry.RecordStages(c.stream.Context(), &c.stages, time.Now())
-	}
-	return answer, err
-}
-
-func (s *Server) writeOnce(c *call, req *wire.PutAll) (coordinator.Answer, error) {
+	c.batch = req
 	if ids := metadata.ValueFromIncomingContext(c.stream.Context(), "idempotency-key"); len(ids) > 0 {
 		if len(ids) > 1 || req.RequestID != "" && req.RequestID != ids[0] {
 			return coordinator.Answer{}, sheaf.Invalid("request_id", "is given twice and differs: %s", fmt.Sprintf("%q in the message, %q in the metadata", req.RequestID, ids))
@@ -115,4 +97,25 @@ func (s *Server) writeOnce(c *call, req *wire.PutAll) (coordinator.Answer, error
 		return coordinator.Answer{}, sheaf.Errorf(sheaf.RequestIDRequired, "this node requires a request ID (require_request_id): set request_id")
 	}
 	return c.core.PutAll(c.stream.Context(), req, &c.stages)
+}
+
+// respond sends the one answer of a call.
+func (c *call) respond(answer proto.Message) error {
+	at := time.Now()
+	err := c.stream.SendMsg(answer)
+	c.stages.Since(telemetry.Respond, at)
+	return err
+}
+
+// observeWrite records a write, also one that was refused before it was decoded.
+func (s *Server) observeWrite(c *call, reason string) {
+	sample := telemetry.PutAllSample{Face: "grpc", Reason: reason, Latency: time.Since(c.began), Stages: &c.stages}
+	if c.batch != nil {
+		sample.Consistency = c.batch.Consistency.String()
+		sample.Entries, sample.Bytes = c.batch.Entries.Len(), len(c.batch.Entries.Raw())
+	}
+	s.cfg.Metrics.ObservePutAll(sample)
+	if s.cfg.Tracing {
+		telemetry.RecordStages(c.stream.Context(), &c.stages, time.Now())
+	}
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/coordinator"
 	"github.com/sheafdb/sheaf/internal/telemetry"
+	"github.com/sheafdb/sheaf/internal/wire"
 )
 
 // Config is what the gRPC face needs.
@@ -146,6 +147,7 @@ type call struct {
 	core   *coordinator.Coordinator
 	stages telemetry.Stages
 	began  time.Time
+	batch  *wire.PutAll // nil until it is decoded
 }
 
 // handler wraps a method with what all have in common: the node must be
@@ -176,6 +178,9 @@ func handler(name string, method func(*Server, *call) error) grpc.StreamHandler 
 			if e.Code == sheaf.Internal {
 				s.cfg.Logger.Error("request failed", "method", name, "err", err)
 			}
+		}
+		if name == "putall" || name == "deleteall" {
+			s.observeWrite(c, reason)
 		}
 		s.cfg.Metrics.ObserveRequest("grpc", name, reason, time.Since(c.began))
 		return statusOf(err)

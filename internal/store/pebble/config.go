@@ -26,6 +26,9 @@ type Config struct {
 	// cannot be written. It should end the process; if it returns, the goroutine
 	// that called it sleeps forever. nil prints the error and exits with 1.
 	Fatal func(error)
+	// Damaged is called when a damaged file is found; nil is allowed. It must not
+	// call the store.
+	Damaged func(error)
 }
 
 // DefaultConfig is for a node that holds one group. FS and Dir are to be set.

@@ -40,6 +40,9 @@ func (s *Store) listener() *pebble.EventListener {
 		// damage answers it, and reads of other blocks go on.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			s.logger.Error("damaged file found", "file", info.Path, "err", info.Details)
+			if s.damaged != nil {
+				s.damaged(fmt.Errorf("damaged file %s", info.Path))
+			}
 		},
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 			s.logger.Warn("apply waits for the disk", "reason", info.Reason)

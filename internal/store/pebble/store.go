@@ -37,6 +37,8 @@ type Store struct {
 	dir    string
 	logger *slog.Logger
 	fatal  func(error)
+	// damaged is told of damaged files; it may be nil.
+	damaged func(error)
 
 	// Only the one goroutine that applies touches these three. applied is the
 	// index of the last log entry; batch is reused from entry to entry.
@@ -72,6 +74,7 @@ func Open(cfg Config) (*Store, error) {
 		dir:         cfg.Dir,
 		logger:      cfg.Logger,
 		fatal:       cfg.Fatal,
+		damaged:     cfg.Damaged,
 		flushErrors: make(chan flushError, 1),
 		closing:     make(chan struct{}),
 		durable:     durable{flushed: make(chan struct{}, 1), watcher: make(chan struct{})},
