@@ -40,13 +40,17 @@ const (
 // arrive is the network's, and counts to no stage here.
 func (s *Server) receive(c *call) (msg []byte, release func(), err error) {
 	stream := c.stream
-	ctx, cancel := context.WithTimeout(stream.Context(), receiveWait)
+	wait := receiveWait
+	announced := announcedSize(stream.Context())
+	if announced <= 0 {
+		wait = receiveTimeout // the places are few, and free within this time
+	}
+	ctx, cancel := context.WithTimeout(stream.Context(), wait)
 	defer cancel()
 	limit := int64(s.cfg.Limits.BatchBytes)
 	tooLarge := func(size int64) error {
 		return sheaf.Errorf(sheaf.BatchTooLarge, "the request has %d bytes, where at most %d are allowed (limits.batch_bytes): split the batch", size, limit)
 	}
-	announced := announcedSize(stream.Context())
 	if announced > limit+requestOverheadBytes {
 		return nil, nil, tooLarge(announced)
 	}
