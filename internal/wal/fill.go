@@ -20,6 +20,7 @@ func (s *spareSet) ask() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.full = false
+	s.asked++
 	s.changed.Broadcast()
 }
 
@@ -31,7 +32,7 @@ func (s *spareSet) fill() {
 		for !s.closed && (s.full || len(s.ready) >= s.want) {
 			s.changed.Wait()
 		}
-		closed := s.closed
+		closed, asked := s.closed, s.asked
 		s.mu.Unlock()
 		if closed {
 			return
@@ -39,7 +40,8 @@ func (s *spareSet) fill() {
 		if err := s.make(); err != nil {
 			s.logger.Warn("cannot make a spare log segment", "err", err)
 			s.mu.Lock()
-			s.full = true
+			// An ask that came while this one failed is another reason to try.
+			s.full = s.asked == asked
 			s.mu.Unlock()
 		}
 	}

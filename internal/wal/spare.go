@@ -36,6 +36,7 @@ type spareSet struct {
 	nextName uint64
 	// full says that the disk had no room for a spare. The next ask clears it.
 	full   bool
+	asked  uint64 // how often ask was called
 	closed bool
 
 	stop chan struct{} // closed by close
