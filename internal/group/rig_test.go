@@ -55,7 +55,7 @@ func (r *rig) openStore() (store.Store, error) {
 	switch r.kind {
 	case "pebble":
 		cfg := pebble.DefaultConfig()
-		cfg.FS, cfg.Dir, cfg.CacheBytes, cfg.MemTableBytes = r.fs, "store", 1<<20, 256<<10
+		cfg.FS, cfg.Dir, cfg.CacheBytes, cfg.RunBytes = r.fs, "store", 1<<20, 256<<10
 		cfg.Fatal = func(err error) { panic(err) }
 		return pebble.Open(cfg)
 	case "memory":

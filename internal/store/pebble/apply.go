@@ -2,82 +2,93 @@ package pebble
 
 import (
 	"fmt"
-
-	"github.com/cockroachdb/pebble/v2"
+	"time"
+	"unsafe"
 
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
-const (
-	// batchBytes is the write batch's first size: a log entry of a few thousand
-	// small keys needs no growing.
-	batchBytes = 1 << 20
-	// batchRetainedBytes is the largest write batch kept for the next log entry.
-	batchRetainedBytes = 8 << 20
-	// opBytes bounds what a write batch adds to a key and a value: the kind, two
-	// lengths, the space.
-	opBytes = 1 + 5 + 5 + 1
-	// headerBytes is the header of a write batch.
-	headerBytes = 12
-)
+// maxHashes is how much of Apply's memory is kept for the next log entry.
+const maxHashes = 1 << 17
 
-// Apply writes m as one Pebble write batch, to the memtable and no log.
-//
-// Key, head and value are copied once, from m into the write batch; Pebble
-// copies them a second time, into its memtable.
+// Apply writes m into the newest run and makes it visible at once. It waits when the
+// stage is full, and a little before that. Key, head and value are copied.
 func (s *Store) Apply(m *store.Mutations) error {
-	index := m.Meta.Index
-	if index <= s.applied {
-		return fmt.Errorf("apply log entry %d: entry %d is already applied", index, s.applied)
+	if err := s.apply(m); err != nil {
+		return fmt.Errorf("apply log entry %d: %w", m.Meta.Index, err)
 	}
-	size := headerBytes + opBytes + metaBytes
+	return nil
+}
+
+func (s *Store) apply(m *store.Mutations) error {
+	if m.Meta.Index <= s.applied {
+		return fmt.Errorf("entry %d is already applied", s.applied)
+	}
+	size := 0
+	s.hashes = s.hashes[:0]
 	for i := range m.Ops {
 		op := &m.Ops[i]
 		if op.Space < store.Data || op.Space > store.Due {
-			return fmt.Errorf("apply log entry %d: unknown space %d", index, op.Space)
+			return fmt.Errorf("unknown space %d", op.Space)
 		}
-		size += opBytes + len(op.Key) + len(op.Head) + len(op.Value)
+		size += recordBytes(op)
+		s.hashes = append(s.hashes, hashOf(op.Space, op.Key))
 	}
-	batch := s.batch
-	if size > batchRetainedBytes {
-		// One allocation of the right size instead of doubling up to it.
-		batch = s.db.NewBatchWithSize(size)
-		defer batch.Close()
-	} else {
-		// Not after the commit, where it would hold up the answer.
-		batch.Reset()
+	if err := s.holdBack(size); err != nil {
+		return err
 	}
-	if err := fill(batch, m); err != nil {
-		return fmt.Errorf("apply log entry %d: %w", index, err)
+	r, err := s.claim(size)
+	if err != nil {
+		return err
 	}
-	if err := batch.Set(metaKey, appendMeta(s.meta[:0], m.Meta), nil); err != nil {
-		return fmt.Errorf("apply log entry %d: %w", index, err)
-	}
+	defer s.writing.Unlock()
+	r.write(m, s.hashes)
 	s.due.note(m)
-	if err := batch.Commit(pebble.NoSync); err != nil {
-		return fmt.Errorf("apply log entry %d: %w", index, s.readError(err))
+	s.stage.commit(m.Meta)
+	s.applied = m.Meta.Index
+	if cap(s.hashes) > maxHashes {
+		s.hashes = nil
 	}
-	s.applied = index
 	return nil
 }
 
-// fill copies the ops into the write batch. SetDeferred hands out the write
-// batch's own memory, which is what saves a copy of head and value put together.
-func fill(batch *pebble.Batch, m *store.Mutations) error {
-	for i := range m.Ops {
-		op := &m.Ops[i]
-		var slot *pebble.DeferredBatchOp
-		if op.Delete {
-			slot = batch.DeleteDeferred(1 + len(op.Key))
-		} else {
-			slot = batch.SetDeferred(1+len(op.Key), len(op.Head)+len(op.Value))
-			copy(slot.Value[copy(slot.Value, op.Head):], op.Value)
-		}
-		slot.Key[0] = byte(op.Space)
-		copy(slot.Key[1:], op.Key)
-		if err := slot.Finish(); err != nil {
-			return err
-		}
+// minPace is the least that Apply sleeps: shorter waits are added up.
+const minPace = time.Millisecond
+
+// holdBack slows Apply down to the pace of the drains.
+func (s *Store) holdBack(size int) error {
+	if s.owed += s.stage.delay(size); s.owed < minPace {
+		return nil
 	}
+	began := time.Now()
+	select {
+	case <-time.After(s.owed):
+	case <-s.closing:
+		return errClosed
+	}
+	s.owed -= time.Since(began)
 	return nil
 }
+
+// claim waits for a run with room and locks it for writing.
+func (s *Store) claim(size int) (*run, error) {
+	for {
+		s.writing.Lock()
+		r, wait, err := s.stage.room(size)
+		if r != nil {
+			return r, nil
+		}
+		s.writing.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-wait:
+		case <-s.closing:
+			return nil, errClosed
+		}
+	}
+}
+
+// viewString is data as a string, without a copy: nobody changes data any more.
+func viewString(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }

@@ -17,9 +17,10 @@ type Config struct {
 	Dir string
 	// CacheBytes bounds the cache of blocks read from disk.
 	CacheBytes int64
-	// MemTableBytes is the size of one memtable. Up to memTables of them are in
-	// memory, and all of them are applied from the log again after a crash.
-	MemTableBytes uint64
+	// RunBytes is the size of one run of the stage. Up to maxSealed+1 of them are in
+	// memory, beside one on its way to the disk, and all are applied from the log
+	// again after a crash.
+	RunBytes int
 	// Logger gets Pebble's messages; nil drops them.
 	Logger *slog.Logger
 	// Fatal is called when Pebble cannot go on, for example because its MANIFEST
@@ -33,7 +34,7 @@ type Config struct {
 
 // DefaultConfig is for a node that holds one group. FS and Dir are to be set.
 func DefaultConfig() Config {
-	return Config{FS: vfs.Default, CacheBytes: 256 << 20, MemTableBytes: memTableBytes}
+	return Config{FS: vfs.Default, CacheBytes: 256 << 20, RunBytes: 32 << 20}
 }
 
 // Validate says what is wrong with the configuration.
@@ -45,14 +46,15 @@ func (c Config) Validate() error {
 		return errors.New("Dir is not set")
 	case c.CacheBytes <= 0:
 		return errors.New("CacheBytes must be positive")
-	case c.MemTableBytes < 64<<10 || c.MemTableBytes > 1<<30:
-		return errors.New("MemTableBytes must be between 64 KiB and 1 GiB")
+	case c.RunBytes < 64<<10 || c.RunBytes > 1<<30:
+		return errors.New("RunBytes must be between 64 KiB and 1 GiB")
 	}
 	return nil
 }
 
 const (
-	// memTableBytes is the default: the search for a key's place in the skiplist
+	stagedMemTableBytes = 4 << 20
+	// memTableBytes is the size for Pebble without a stage: the search for a key's place in the skiplist
 	// is most of what Apply costs, and misses the CPU's caches more the larger it
 	// is. Applying 1,000-entry batches ran at 0.84 M keys/s with 16 MiB against
 	// 0.58 M with 64, flushes and compactions included.
@@ -78,6 +80,12 @@ func (s *Store) options(cfg Config) *pebble.Options {
 	opts := Tuning(cfg)
 	opts.FS = cfg.FS
 	opts.DisableWAL = true
+	// Runs do not go through the memtable, but for the small ones that a Flush seals.
+	opts.MemTableSize = uint64(min(stagedMemTableBytes, max(64<<10, cfg.RunBytes/8)))
+	// The drain waits by itself, for the flush before and for compactions, because it
+	// can be told to stop and Pebble's own wait cannot.
+	opts.MemTableStopWritesThreshold = 1 << 20
+	opts.L0StopWritesThreshold = 1 << 20
 	opts.Logger = logger{s}
 	opts.EventListener = s.listener()
 	return opts
@@ -89,12 +97,12 @@ func Tuning(cfg Config) *pebble.Options {
 	opts := &pebble.Options{
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   cfg.CacheBytes,
-		MemTableSize:                cfg.MemTableBytes,
+		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       l0Compact,
 		L0StopWritesThreshold:       l0Files,
 		// A full L0 and the level below it then have about the same size.
-		LBaseMaxBytes:              max(64<<20, 4*int64(cfg.MemTableBytes)),
+		LBaseMaxBytes:              64 << 20,
 		CompactionConcurrencyRange: func() (lower, upper int) { return 1, maxCompactions },
 		MaxOpenFiles:               maxOpenFiles,
 	}

@@ -90,8 +90,9 @@ func (s *Store) durableMeta() (meta store.Meta, err error) {
 	return meta, nil
 }
 
-// Flush writes the memtables out and returns the new Durable. Pebble tries a
-// flush again until it works, also after Flush returned its first error.
+// Flush drains what was applied, waits until Pebble has written it out, and returns
+// the new Durable. Pebble tries a flush again until it works, also after Flush
+// returned its first error.
 func (s *Store) Flush() (uint64, error) {
 	s.flushMu.Lock()
 	defer s.flushMu.Unlock()
@@ -106,20 +107,17 @@ func (s *Store) Flush() (uint64, error) {
 }
 
 func (s *Store) flush() error {
-	select {
-	case <-s.closing:
-		return errClosed
-	default:
-	}
 	before := s.flushesBegun.Load()
-	done, err := s.db.AsyncFlush()
-	if err != nil {
-		return err
-	}
+	s.writing.Lock()
+	index := s.stage.sealAll()
+	s.writing.Unlock()
 	for {
+		done, wait, err := s.stage.flushedTo(index)
+		if done || err != nil {
+			return err
+		}
 		select {
-		case <-done:
-			return nil
+		case <-wait:
 		case failed := <-s.flushErrors:
 			// Pebble is still trying what an earlier caller was told of.
 			if failed.number > before {

@@ -157,11 +157,11 @@ func TestConfigIsValidated(t *testing.T) {
 		t.Error(err)
 	}
 	for name, change := range map[string]func(*Config){
-		"no FS":           func(c *Config) { c.FS = nil },
-		"no Dir":          func(c *Config) { c.Dir = "" },
-		"no cache":        func(c *Config) { c.CacheBytes = 0 },
-		"tiny memtables":  func(c *Config) { c.MemTableBytes = 1 },
-		"giant memtables": func(c *Config) { c.MemTableBytes = 1 << 40 },
+		"no FS":      func(c *Config) { c.FS = nil },
+		"no Dir":     func(c *Config) { c.Dir = "" },
+		"no cache":   func(c *Config) { c.CacheBytes = 0 },
+		"tiny runs":  func(c *Config) { c.RunBytes = 1 },
+		"giant runs": func(c *Config) { c.RunBytes = 1 << 40 },
 	} {
 		cfg := good
 		change(&cfg)
@@ -171,15 +171,15 @@ func TestConfigIsValidated(t *testing.T) {
 	}
 }
 
-// TestLogEntryLargerThanAMemtable takes the way of its own that such a write
-// batch has here and in Pebble, and the next one the usual way again.
-func TestLogEntryLargerThanAMemtable(t *testing.T) {
+// TestLogEntryLargerThanARun gets a run of its own, and the next one the usual
+// size again.
+func TestLogEntryLargerThanARun(t *testing.T) {
 	fs := vfs.NewMem()
 	s, err := openSmall(t, fs, "d")
 	if err != nil {
 		t.Fatal(err)
 	}
-	large := bytes.Repeat([]byte("large"), batchRetainedBytes/5+1)
+	large := bytes.Repeat([]byte("large"), memTableBytes/5+1)
 	for index, value := range [][]byte{[]byte("before"), large, []byte("after")} {
 		m := &store.Mutations{Meta: store.Meta{Index: uint64(index + 1)}}
 		m.Set(store.Data, []byte{byte(index)}, []byte("head "), value)

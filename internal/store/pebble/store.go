@@ -1,10 +1,15 @@
-// Package pebble keeps a group's state in Pebble, on disk.
+// Package pebble keeps a group's state in Pebble, on disk, behind a stage in memory.
 //
-// Pebble's own log is off: the group's log is the durability. A log entry is
-// one Pebble write batch that carries the Meta with the keys, and Pebble
-// flushes its memtables in the order they were written, so what is on disk is
-// always the state after some log entry, whole. That is the only invariant the
-// rest leans on.
+// Log entries are applied to the stage: hash tables of a bounded size, called runs. A
+// full run is sealed, sorted and given to Pebble as one large write batch in the order
+// of its keys. So a key costs a place in a hash table while its caller waits, and not
+// a search in a skiplist; and what is written several times in a row reaches Pebble
+// once. Reads look at the runs first and at Pebble below them.
+//
+// Pebble's own log is off: the group's log is the durability. A run is one write batch
+// that carries the Meta after its last log entry with the keys, and Pebble flushes
+// write batches in the order they came, so what is on disk is always the state after
+// some log entry, whole. That is the only invariant the rest leans on.
 //
 // Keys on disk are the space's number (one byte) and then the key. Space 0 is
 // this package's: it holds the Meta under the key of one byte.
@@ -20,6 +25,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -40,11 +46,16 @@ type Store struct {
 	// damaged is told of damaged files; it may be nil.
 	damaged func(error)
 
-	// Only the one goroutine that applies touches these three. applied is the
-	// index of the last log entry; batch is reused from entry to entry.
+	stage stage
+	// writing keeps a Flush from sealing the run that Apply writes to.
+	writing   sync.Mutex
+	drainDone chan struct{}
+
+	// Only the one goroutine that applies touches these: the index of the last log
+	// entry, its memory, and the time that it owes to the pace.
 	applied uint64
-	batch   *pebble.Batch
-	meta    [metaBytes]byte
+	hashes  []uint64
+	owed    time.Duration
 
 	due     dueBounds
 	durable durable
@@ -77,6 +88,7 @@ func Open(cfg Config) (*Store, error) {
 		damaged:     cfg.Damaged,
 		flushErrors: make(chan flushError, 1),
 		closing:     make(chan struct{}),
+		drainDone:   make(chan struct{}),
 		durable:     durable{flushed: make(chan struct{}, 1), watcher: make(chan struct{})},
 	}
 	if s.logger == nil {
@@ -105,8 +117,9 @@ func Open(cfg Config) (*Store, error) {
 	}
 	s.applied, s.due.applied = meta.Index, meta.Index
 	s.durable.index.Store(meta.Index)
+	s.stage.init(meta, cfg.RunBytes)
 	go s.watchFlushes()
-	s.batch = db.NewBatchWithSize(batchBytes, pebble.WithMaxRetainedSizeBytes(batchRetainedBytes))
+	go s.runDrain()
 	return s, nil
 }
 
@@ -117,11 +130,12 @@ func (s *Store) FlushBytes() int64 { return 0 }
 // the log again. Every View and Cursor must be closed before.
 func (s *Store) Close() error {
 	close(s.closing)
+	<-s.drainDone
 	<-s.durable.watcher
 	// A Flush that waits has seen closing and lets go of the database.
 	s.flushMu.Lock()
 	defer s.flushMu.Unlock()
-	if err := errors.Join(s.batch.Close(), s.db.Close()); err != nil {
+	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
 	return nil

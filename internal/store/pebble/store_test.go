@@ -15,7 +15,7 @@ import (
 func openSmall(tb testing.TB, fs vfs.FS, dir string) (store.Store, error) {
 	cfg := DefaultConfig()
 	cfg.FS, cfg.Dir = fs, dir
-	cfg.CacheBytes, cfg.MemTableBytes = 1<<20, 256<<10
+	cfg.CacheBytes, cfg.RunBytes = 1<<20, 256<<10
 	cfg.Fatal = func(err error) { panic(err) }
 	s, err := Open(cfg)
 	if err != nil {

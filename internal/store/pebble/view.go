@@ -13,48 +13,45 @@ import (
 const (
 	// copyBytes: values up to this size are copied into the view's memory, which
 	// gives Pebble its iterator back at once. Larger ones stay where they are,
-	// in the block cache or the memtable, held by their closer until Close.
+	// in the block cache, held by their closer until Close.
 	copyBytes = 4 << 10
 	// arenaBytes is the size of one piece of the view's memory.
 	arenaBytes = 16 << 10
 )
 
-// view is a Pebble snapshot and the memory of the values read from it.
+// view is the runs there were, a Pebble snapshot below them, and the memory of the
+// values read from it.
 type view struct {
 	store *Store
+	set   *runSet
 	snap  *pebble.Snapshot
+	meta  store.Meta
 
-	meta     store.Meta
-	metaRead bool
-
-	// Values handed out point into arena or are held by closers. A full arena is
-	// replaced, not grown, so that they never move.
+	// Values of Pebble's that were handed out point into arena or are held by
+	// closers. A full arena is replaced, not grown, so that they never move.
 	arena   []byte
 	closers []io.Closer
 	key     []byte
 }
 
-// View takes a snapshot. It does not hold up Apply; it does keep Pebble from
+// View does not hold up Apply; it does keep the runs in memory, and Pebble from
 // dropping the versions of keys that it sees.
 func (s *Store) View() store.View {
-	return &view{store: s, snap: s.db.NewSnapshot()}
+	v := &view{store: s}
+	v.set, v.meta, v.snap = s.stage.hold(s.db)
+	return v
 }
 
-// Meta reads the Meta the first time. A store that cannot say how far it is
-// cannot serve anything, and zero would mean an empty one: failing to read it
-// ends the process.
-func (v *view) Meta() store.Meta {
-	if !v.metaRead {
-		meta, err := v.store.readMeta(v.snap)
-		if err != nil {
-			v.store.die(err)
-		}
-		v.meta, v.metaRead = meta, true
-	}
-	return v.meta
-}
+// Meta is that of the last log entry that the view sees.
+func (v *view) Meta() store.Meta { return v.meta }
 
 func (v *view) Get(space store.Space, key []byte) ([]byte, bool, error) {
+	if rec, ok := v.set.find(space, key, v.meta.Index); ok {
+		if rec.deletes() {
+			return nil, false, nil
+		}
+		return rec.value(), true, nil
+	}
 	v.key = append(append(v.key[:0], byte(space)), key...)
 	data, closer, err := v.snap.Get(v.key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -74,6 +71,17 @@ func (v *view) Get(space store.Space, key []byte) ([]byte, bool, error) {
 	return data, true, nil
 }
 
+// find returns the youngest record of a key as of a log entry.
+func (set *runSet) find(space store.Space, key []byte, index uint64) (record, bool) {
+	hash := hashOf(space, key)
+	for _, r := range set.runs {
+		if rec, ok := r.find(space, key, hash, index); ok {
+			return rec, true
+		}
+	}
+	return nil, false
+}
+
 // keep copies data into the view's memory. The result has no room to append.
 func (v *view) keep(data []byte) []byte {
 	if cap(v.arena)-len(v.arena) < len(data) {
@@ -88,34 +96,14 @@ func (v *view) keep(data []byte) []byte {
 	return v.arena[start:len(v.arena):len(v.arena)]
 }
 
-func (v *view) DueKeys(prefix []byte, visit func(key []byte) bool) error {
-	from := v.store.due.from(v.Meta().Index, prefix)
-	iter, err := v.snap.NewIter(&pebble.IterOptions{
-		LowerBound: spaceKey(store.Due, from), UpperBound: successor(spaceKey(store.Due, prefix)),
-	})
-	if err != nil {
-		return fmt.Errorf("read due keys: %w", v.store.readError(err))
-	}
-	ok := iter.First()
-	if ok && len(prefix) == 1 {
-		v.store.due.found(v.Meta().Index, iter.Key()[1:])
-	}
-	for ok && visit(iter.Key()[1:]) {
-		ok = iter.Next()
-	}
-	// Close reports the error that ended the iteration, if there was one.
-	if err := iter.Close(); err != nil {
-		return fmt.Errorf("read due keys: %w", v.store.readError(err))
-	}
-	return nil
-}
-
 func (v *view) Close() error {
 	var errs []error
 	for _, closer := range v.closers {
 		errs = append(errs, closer.Close())
 	}
 	errs = append(errs, v.snap.Close())
+	v.store.stage.release(v.set)
+	v.set = nil
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close view: %w", v.store.readError(err))
 	}
