@@ -39,7 +39,7 @@ generate: ## regenerate the protobuf code
 
 docs: ## regenerate docs/errors.md and docs/configuration.md
 	go test ./internal/policy -run TestErrorsPage -update
-	go test ./internal/config -run TestMarkdown -update
+	go test ./internal/config -run TestDocumentIsUpToDate -update
 
 fuzz: ## run every fuzz target for FUZZTIME (default 30s) each
 	@for pkg in $$(go list ./...); do \

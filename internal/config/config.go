@@ -66,7 +66,8 @@ type Limits struct {
 
 // Log bounds the log of batches.
 type Log struct {
-	// MaxBytes bounds the log; 0 fits it to the disk: a quarter of it, at most 1 GiB.
+	// MaxBytes bounds the log; 0 fits it to the disk: a quarter of it, at most 1 GiB or,
+	// with a store that is flushed as a whole, twice that store's data.
 	MaxBytes int64 `koanf:"max_bytes"`
 }
 

@@ -46,7 +46,7 @@ var Settings = describe([]help{
 	{"limits.streams_per_connection", "most concurrent calls of one connection"},
 	{"limits.request_id_retention", "how long the answer to a request ID is remembered"},
 	{"limits.request_ids", "most young request IDs that a group remembers before it refuses the oldest"},
-	{"log.max_bytes", "most bytes of log on disk; 0 is a quarter of the disk, at most 1GiB"},
+	{"log.max_bytes", "most bytes of log on disk; 0 is a quarter of the disk, at most 1GiB or, with a memory store, twice its data"},
 	{"pebble.cache_bytes", "block cache of the pebble store"},
 	{"eventual.queue_bytes", "most bytes of accepted EVENTUAL batches that are not yet durable"},
 	{"eventual.window", "most time of accepted EVENTUAL batches that a crash may lose"},

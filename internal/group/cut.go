@@ -4,15 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/sheafdb/sheaf"
 )
 
-// cutter keeps the log within its bound: when a part of it is used it flushes the
-// store in the background and cuts the log behind what is durable there. Writers
-// wait for it only when the whole bound is used.
+// cutter keeps the log within its bound: it cuts the log behind what is durable in the
+// store, and when half of the bound is used it flushes the store in the background.
+// Writers wait for it only when the whole bound is used.
 type cutter struct {
 	g  *Group
 	mu sync.Mutex
@@ -21,21 +22,36 @@ type cutter struct {
 	running bool
 	err     error     // of the last run
 	failed  time.Time // when err was set
+
+	// bound is how many bytes of sealed segments there may be; cutTo is where the log
+	// was cut last.
+	bound atomic.Int64
+	cutTo atomic.Uint64
 }
 
 func (c *cutter) init(g *Group) {
 	c.g = g
 	c.idle = sync.NewCond(&c.mu)
+	c.setBound()
 }
 
-// maybe starts a run if the log is half full. A store whose flush writes no more
-// than it must anyway is flushed at an eighth: the sooner segments come back, the
-// fewer new ones have to be written through.
+// setBound fits the bound to the store. A flush that writes the whole state (the
+// memory store's) is worth its bytes only when as many were logged since the last:
+// then it doubles what the disk gets, at any size.
+func (c *cutter) setBound() {
+	c.bound.Store(min(c.g.cfg.LogMostBytes, max(c.g.cfg.LogBytes, 2*c.g.cfg.Store.FlushBytes())))
+}
+
+// maybe starts a run if the log is half full. A store that makes things durable by
+// itself is followed from an eighth on: the sooner segments come back, the fewer new
+// ones have to be written through.
 func (c *cutter) maybe() {
-	sealed := c.g.cfg.Log.SealedBytes()
-	cheap := c.g.cfg.Store.FlushBytes() == 0
-	if sealed >= c.g.cfg.LogBytes/2 || cheap && sealed >= c.g.cfg.LogBytes/8 {
-		c.start()
+	sealed, bound := c.g.cfg.Log.SealedBytes(), c.bound.Load()
+	switch {
+	case sealed >= bound/2:
+		c.start(true)
+	case sealed >= bound/8 && c.g.cfg.Store.Durable() > c.cutTo.Load():
+		c.start(false)
 	}
 }
 
@@ -43,18 +59,27 @@ func (c *cutter) maybe() {
 // would have.
 const retryCut = time.Second
 
-func (c *cutter) start() {
+// start begins a run if none is on its way; without flush it only cuts.
+func (c *cutter) start(flush bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.running && (c.err == nil || time.Since(c.failed) >= retryCut) {
 		c.running = true
-		go c.run()
+		go c.run(flush)
 	}
 }
 
-func (c *cutter) run() {
+func (c *cutter) run(flush bool) {
 	start := time.Now()
-	err := c.flushAndCut()
+	var err error
+	if flush {
+		err = c.flush()
+	}
+	if err == nil {
+		durable := c.g.cfg.Store.Durable()
+		c.cutTo.Store(durable)
+		err = c.g.cfg.Log.Cut(c.g.cfg.ID, durable)
+	}
 	logger := c.g.cfg.Logger.With("group", c.g.cfg.ID)
 	if err != nil {
 		logger.Error("cut the log", "err", err)
@@ -67,17 +92,17 @@ func (c *cutter) run() {
 	c.mu.Unlock()
 }
 
-// flushAndCut does not begin a flush that the disk has no room for: it would fill
-// the disk for everybody and fail.
-func (c *cutter) flushAndCut() error {
+// flush does not begin what the disk has no room for: it would fill the disk for
+// everybody and fail.
+func (c *cutter) flush() error {
 	if free, need := c.g.cfg.Free(), c.g.cfg.Store.FlushBytes(); free >= 0 && free < need {
 		return fmt.Errorf("flush the store: it needs %d MiB and %d are free: %w", need>>20, free>>20, syscall.ENOSPC)
 	}
-	durable, err := c.g.cfg.Store.Flush()
-	if err != nil {
-		return err
+	_, err := c.g.cfg.Store.Flush()
+	if err == nil {
+		c.setBound()
 	}
-	return c.g.cfg.Log.Cut(c.g.cfg.ID, durable)
+	return err
 }
 
 // cutAttempts is how many runs a round waits for: one that was already on its
@@ -88,15 +113,15 @@ const cutAttempts = 3
 // be flushed it says so instead of waiting for ever.
 func (c *cutter) waitForRoom() error {
 	for range cutAttempts {
-		if c.g.cfg.Log.SealedBytes() < c.g.cfg.LogBytes {
+		if c.g.cfg.Log.SealedBytes() < c.bound.Load() {
 			return nil
 		}
-		c.start()
+		c.start(true)
 		if err := c.wait(); err != nil {
 			return c.full(err)
 		}
 	}
-	if c.g.cfg.Log.SealedBytes() < c.g.cfg.LogBytes {
+	if c.g.cfg.Log.SealedBytes() < c.bound.Load() {
 		return nil
 	}
 	return c.full(nil)

@@ -46,8 +46,10 @@ type Config struct {
 	// Gate counts the bytes of commands whose callers have gone.
 	Gate *admission.Gate
 	// LogBytes bounds the log: at half of it the store is flushed so that the
-	// log can be cut, at all of it writers wait for that.
-	LogBytes int64
+	// log can be cut, at all of it writers wait for that. For a store whose flush
+	// writes the whole state the bound is twice what that takes, if that is more and
+	// not above LogMostBytes.
+	LogBytes, LogMostBytes int64
 	// Room says NO_SPACE when the disk should take no more writes. It is asked
 	// before every round, so that a fast writer cannot outrun it.
 	Room func() error
@@ -127,7 +129,7 @@ func (g *Group) Stop() {
 }
 
 // Cut begins to flush the store and cut the log, if it is not at it.
-func (g *Group) Cut() { g.cut.start() }
+func (g *Group) Cut() { g.cut.start(true) }
 
 // nowMS is the wall clock, which here never goes back. Reads judge expiry by it
 // too, because the state's own clock stands still while the disk does; a command

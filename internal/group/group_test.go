@@ -347,7 +347,8 @@ func TestTheLogIsCutWithinItsBound(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			r := newRig(t, kind)
 			defer r.close()
-			r.group.cfg.LogBytes = 512 << 10
+			r.group.cfg.LogBytes, r.group.cfg.LogMostBytes = 512<<10, 512<<10
+			r.group.cut.setBound()
 			value := string(make([]byte, 8<<10))
 			for i := range 400 {
 				r.commit(r.command("", put(fmt.Sprint(i), value)))
@@ -360,6 +361,36 @@ func TestTheLogIsCutWithinItsBound(t *testing.T) {
 				if value, _ := r.get(fmt.Sprint(i)); len(value) != 8<<10 {
 					t.Fatalf("key %d has %d bytes after a crash", i, len(value))
 				}
+			}
+		})
+	}
+}
+
+// TestTheLogGrowsWithAStoreThatIsFlushedWhole: a snapshot of the memory store costs
+// what all its data costs, so it waits until as much was logged.
+func TestTheLogGrowsWithAStoreThatIsFlushedWhole(t *testing.T) {
+	for kind, grows := range map[string]bool{"memory": true, "pebble": false} {
+		t.Run(kind, func(t *testing.T) {
+			r := newRig(t, kind)
+			defer r.close()
+			r.group.cfg.LogBytes, r.group.cfg.LogMostBytes = 512<<10, 4<<20
+			r.group.cut.setBound()
+			value := string(make([]byte, 8<<10))
+			for i := range 1200 { // 9.6 MiB, of which the snapshot has 8
+				r.commit(r.command("", put(fmt.Sprint(i%1000), value)))
+			}
+			if err := r.group.cut.wait(); err != nil {
+				t.Fatal(err)
+			}
+			want := int64(512 << 10)
+			if grows {
+				want = 4 << 20 // twice the snapshot is more than the most
+			}
+			if bound := r.group.cut.bound.Load(); bound != want {
+				t.Errorf("the bound is %d bytes, want %d", bound, want)
+			}
+			if size := r.log.SealedBytes(); size > want {
+				t.Errorf("the log has %d bytes, more than %d", size, want)
 			}
 		})
 	}

@@ -126,7 +126,7 @@ func (g *Group) withRoom(live []*proposal) []*proposal {
 		if err = g.cfg.Room(); err == nil {
 			return live
 		}
-		g.cut.start() // what it frees may be enough
+		g.cut.start(true) // what it frees may be enough
 	}
 	return slices.DeleteFunc(live, func(p *proposal) bool {
 		if p.cmds[0].Kind == wire.Tick {

@@ -31,16 +31,17 @@ type diskGuard struct {
 
 // diskSizes are the sizes that depend on the disk.
 type diskSizes struct {
-	log, segment, lowWater, ballast int64
+	log, logMost, segment, lowWater, ballast int64
 }
 
 // sizesFor fits the sizes to a disk of total bytes; 0 in the configuration
 // means that. A disk of unknown size gets what a large one does.
 func sizesFor(total int64, logBytes, lowWater, ballast int64) diskSizes {
 	const mib = 1 << 20
-	s := diskSizes{log: logBytes, lowWater: lowWater, ballast: ballast}
+	s := diskSizes{log: logBytes, logMost: logBytes, lowWater: lowWater, ballast: ballast}
 	if s.log == 0 {
 		s.log = clamp(total/4, 8*mib, 1024*mib)
+		s.logMost = max(s.log, total/4)
 	}
 	s.segment = clamp(s.log/32, mib, 64*mib)
 	if s.lowWater == 0 {

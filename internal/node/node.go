@@ -130,7 +130,7 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.group, err = group.Start(group.Config{
 		ID: groupID, Store: n.store, Log: n.log, Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
-		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
+		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, LogMostBytes: n.disk.sizes.logMost, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
 	})
 	if err != nil {
 		return err

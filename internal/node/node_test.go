@@ -224,14 +224,14 @@ func TestSizesFitTheDisk(t *testing.T) {
 		total int64
 		want  diskSizes
 	}{
-		{64 * mib, diskSizes{log: 16 * mib, segment: 1 * mib, lowWater: 6 * mib, ballast: 64 * mib / 50}},
-		{1 << 40, diskSizes{log: 1024 * mib, segment: 32 * mib, lowWater: 320 * mib, ballast: 64 * mib}},
+		{64 * mib, diskSizes{log: 16 * mib, logMost: 16 * mib, segment: 1 * mib, lowWater: 6 * mib, ballast: 64 * mib / 50}},
+		{1 << 40, diskSizes{log: 1024 * mib, logMost: 1 << 38, segment: 32 * mib, lowWater: 320 * mib, ballast: 64 * mib}},
 	} {
 		if got := sizesFor(tc.total, 0, 0, 0); got != tc.want {
 			t.Errorf("%d MiB: %+v, want %+v", tc.total/mib, got, tc.want)
 		}
 	}
-	if got := sizesFor(1<<40, 100*mib, 7, 9); got.log != 100*mib || got.lowWater != 7 || got.ballast != 9 {
+	if got := sizesFor(1<<40, 100*mib, 7, 9); got.log != 100*mib || got.logMost != 100*mib || got.lowWater != 7 || got.ballast != 9 {
 		t.Errorf("configured sizes were not taken: %+v", got)
 	}
 }
