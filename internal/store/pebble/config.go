@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -86,6 +87,12 @@ func (s *Store) options(cfg Config) *pebble.Options {
 	// can be told to stop and Pebble's own wait cannot.
 	opts.MemTableStopWritesThreshold = 1 << 20
 	opts.L0StopWritesThreshold = 1 << 20
+	// L0 is written again soon; the levels below are compressed as usual.
+	opts.Levels[1].Compression = opts.Levels[0].Compression
+	opts.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	if opts.Levels[1].Compression == nil {
+		opts.Levels[1].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
+	}
 	opts.Logger = logger{s}
 	opts.EventListener = s.listener()
 	return opts

@@ -54,10 +54,8 @@ func (s *Store) drain(r *run, sorter *sorter, flushed <-chan struct{}, index uin
 	if err := batch.Set(metaKey, appendMeta(nil, r.meta), nil); err != nil {
 		return err
 	}
-	for _, item := range sorter.sort(r) {
-		if err := addRecord(batch, r.at(item.address)); err != nil {
-			return err
-		}
+	if err := s.fill(batch, r, sorter.sort(r)); err != nil {
+		return err
 	}
 	if flushed != nil {
 		select {
@@ -72,6 +70,28 @@ func (s *Store) drain(r *run, sorter *sorter, flushed <-chan struct{}, index uin
 	}
 	return batch.Commit(pebble.NoSync)
 }
+
+// touchAhead is how many records ahead the memory is touched.
+const touchAhead = 8
+
+// fill copies the records into the write batch, in order. The records of neighbouring
+// keys are far apart in memory: the loads of one begin while those before it are copied.
+func (s *Store) fill(batch *pebble.Batch, r *run, items []sortItem) error {
+	touched := byte(0)
+	for i, item := range items {
+		if ahead := i + touchAhead; ahead < len(items) {
+			rec := r.at(items[ahead].address)
+			touched ^= rec[recordHeadBytes] ^ rec[min(len(rec)-1, 2*cacheLineBytes)]
+		}
+		if err := addRecord(batch, r.at(item.address)); err != nil {
+			return err
+		}
+	}
+	s.touched = touched
+	return nil
+}
+
+const cacheLineBytes = 64
 
 // addRecord copies a record into the write batch.
 func addRecord(batch *pebble.Batch, rec record) error {

@@ -33,6 +33,9 @@ type run struct {
 	used  int // bytes of the arena; the writer's
 	count int // keys; the writer's
 	table atomic.Pointer[table]
+	// replaced has a bit for every address: set where a record is not the newest of its
+	// key. The writer's; the drain reads it when the run is sealed.
+	replaced []uint64
 
 	// meta is the state's Meta after the run's last log entry. It is complete when
 	// the run is sealed.
@@ -65,7 +68,10 @@ const (
 const dueDegree = 32
 
 func newRun(arenaBytes int) *run {
-	r := &run{arena: make([]byte, arenaBytes), used: recordAlign} // address 0 is no record
+	r := &run{
+		arena: make([]byte, arenaBytes), used: recordAlign, // address 0 is no record
+		replaced: make([]uint64, arenaBytes/recordAlign/64+1),
+	}
 	r.table.Store(&table{make([]atomic.Uint64, firstSlots)})
 	r.due = btree.NewOrderedG[string](dueDegree)
 	return r
@@ -74,14 +80,17 @@ func newRun(arenaBytes int) *run {
 // reset makes a run that nobody reads any more ready for other log entries.
 func (r *run) reset() {
 	clear(r.table.Load().slots)
+	clear(r.replaced)
 	r.due = btree.NewOrderedG[string](dueDegree)
 	r.used, r.count, r.meta, r.first = recordAlign, 0, store.Meta{}, 0
 }
 
 // recordBytes is what an op takes of an arena.
 func recordBytes(op *store.Op) int {
-	return (recordHeadBytes + len(op.Key) + len(op.Head) + len(op.Value) + recordAlign - 1) &^ (recordAlign - 1)
+	return align(recordHeadBytes + len(op.Key) + len(op.Head) + len(op.Value))
 }
+
+func align(n int) int { return (n + recordAlign - 1) &^ (recordAlign - 1) }
 
 // empty says that no log entry was written: one without ops still has a Meta.
 func (r *run) empty() bool { return r.first == 0 }
@@ -130,6 +139,7 @@ func (r *run) put(op *store.Op, age uint32, hash uint64) uint32 {
 		if uint32(word>>32) == tag {
 			if found := r.at(uint32(word)); found.is(op.Space, op.Key) {
 				previous = uint32(word)
+				r.replaced[previous/64] |= 1 << (previous % 64)
 				break
 			}
 		}
@@ -217,6 +227,19 @@ func (r *run) each(visit func(record)) {
 	}
 }
 
+// eachInOrder calls visit with the newest record of every key of a sealed run, in the
+// order in which they were written: one walk through memory from end to end.
+func (r *run) eachInOrder(visit func(address uint32, rec record)) {
+	for offset := recordAlign; offset < r.used; {
+		address := uint32(offset / recordAlign)
+		rec := r.at(address)
+		if r.replaced[address/64]&(1<<(address%64)) == 0 {
+			visit(address, rec)
+		}
+		offset += rec.bytes()
+	}
+}
+
 // record is a view of one record and of what follows it in the arena.
 type record []byte
 
@@ -238,6 +261,11 @@ func (rec record) value() []byte {
 	begin := recordHeadBytes + int(rec.flags()>>lengthBits)
 	end := begin + int(binary.LittleEndian.Uint32(rec[12:]))
 	return rec[begin:end:end]
+}
+
+// bytes is what the record takes of the arena.
+func (rec record) bytes() int {
+	return align(recordHeadBytes + int(rec.flags()>>lengthBits) + int(binary.LittleEndian.Uint32(rec[12:])))
 }
 
 func (rec record) is(space store.Space, key []byte) bool {

@@ -26,21 +26,15 @@ func (s *sorter) sort(r *run) []sortItem {
 	s.items = slices.Grow(s.items[:0], r.count)
 	var common [store.Due + 1][]byte
 	var seen [store.Due + 1]bool
-	slots := r.table.Load().slots
-	for i := range slots {
-		word := slots[i].Load()
-		if word == 0 {
-			continue
-		}
-		rec := r.at(uint32(word))
+	r.eachInOrder(func(address uint32, rec record) {
 		space := rec.space()
-		s.items = append(s.items, sortItem{address: uint32(word), space: space})
+		s.items = append(s.items, sortItem{address: address, space: space})
 		if !seen[space] {
 			seen[space], common[space] = true, rec.key()
 		} else {
 			common[space] = common[space][:commonLen(common[space], rec.key())]
 		}
-	}
+	})
 	for i := range s.items {
 		item := &s.items[i]
 		item.prefix = prefixOf(r.at(item.address).key()[len(common[item.space]):])
