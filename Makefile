@@ -3,7 +3,7 @@
 
 TOOL = go tool -modfile=tools/go.mod
 # The race detector costs several times the time, so it runs where state is shared.
-RACE = . ./internal/wire/... ./internal/admission/... ./internal/apply/... ./internal/wal/... \
+RACE = . ./shardmap/... ./internal/wire/... ./internal/admission/... ./internal/apply/... ./internal/wal/... \
 	./internal/store/... ./internal/group/... ./internal/coordinator/... ./internal/rpc/... \
 	./internal/web/... ./internal/node/... ./internal/contract/... ./client/...
 
@@ -48,7 +48,7 @@ fuzz: ## run every fuzz target for FUZZTIME (default 30s) each
 		done; done
 
 bench: ## run the benchmarks of the path, into bench.out
-	go test -run '^$$' -bench . -count 6 ./internal/wire ./internal/wal ./internal/store/... ./internal/group | tee bench.out
+	go test -run '^$$' -bench . -count 6 ./shardmap ./internal/wire ./internal/wal ./internal/store/... ./internal/group | tee bench.out
 
 benchdiff: ## compare bench.out with BASE (default bench.base.out)
 	$(TOOL) benchstat $(or $(BASE),bench.base.out) bench.out

@@ -19,6 +19,7 @@ const module = "github.com/sheafdb/sheaf"
 var floors = map[string]int{
 	"":                         0, // the root package: nouns and errors
 	"api/sheaf/v1":             0,
+	"shardmap":                 0,
 	"internal/telemetry":       0,
 	"internal/wire":            1,
 	"internal/store":           1,

@@ -1,0 +1,5 @@
+//go:build !race
+
+package shardmap_test
+
+const raceEnabled = false

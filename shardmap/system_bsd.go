@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package shardmap
+
+func adviseHuge([]byte) error { return nil }
