@@ -12,7 +12,7 @@ import (
 type TableKind int
 
 const (
-	// Sharded is 256 Go maps.
+	// Sharded is a shardmap.Bytes: shards, and arenas outside the Go heap.
 	Sharded TableKind = iota
 	// SyncMap is a sync.Map. It is there to be measured against: it is slower,
 	// and a Flush holds up Apply while it lists all keys.

@@ -8,65 +8,35 @@ import (
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
-// before holds the values that keys had when a Flush began, of those changed
-// since, so that the file is the state at that instant although Apply goes on:
-//
-//  1. Under the lock, for an instant: note the Meta, clone the B-tree (which
-//     copies on write), set Store.before.
-//  2. From then on Apply remembers a key's old value before it changes it the
-//     first time, unless the key's shard is written already.
-//  3. Shard by shard under RLock: list the records, a remembered value in place
-//     of the current one, and those removed since; forget the shard's memories.
-//     The records' bytes never change, so they are written without the lock.
-//
-// Its memory is bounded by the keys changed while a Flush runs.
-type before struct {
-	// changed has a map for each shard that is not written yet, nil when empty.
-	changed [tableCount][]map[string]oldValue
-	// written is how many shards are. Flush changes it under RLock, which keeps
-	// out Apply, the only one else to look at it.
-	written [tableCount]int
+// image is the state as of one log entry, while Apply goes on.
+type image struct {
+	meta   store.Meta
+	tables [tableCount]frozen
+	keys   int // of space Data
+	due    *btree.BTreeG[string]
 }
 
-// oldValue is what a key had; present is false when it was not there.
-type oldValue struct {
-	value   []byte
-	present bool
-}
-
-// remember is called under Lock before key changes. It keeps key.
-func (b *before) remember(t table, i, shard int, key string) {
-	if shard < b.written[i] {
-		return
-	}
-	changed := b.changed[i][shard]
-	if changed == nil {
-		changed = make(map[string]oldValue)
-		b.changed[i][shard] = changed
-	}
-	if _, ok := changed[key]; ok {
-		return
-	}
-	value, present := t.get([]byte(key))
-	changed[key] = oldValue{value, present}
-}
-
-// list appends the records that a shard had, under RLock, and forgets it.
-func (b *before) list(dst []record, t table, i, shard int) []record {
-	changed := b.changed[i][shard]
-	t.walk(shard, func(r record) {
-		if _, ok := changed[r.key]; !ok {
-			dst = append(dst, r)
-		}
-	})
-	for key, old := range changed {
-		if old.present {
-			dst = append(dst, record{key, old.value})
+// freeze takes the image. Apply waits for an instant only: the tables and the B-tree
+// copy what is changed later. (A sync.Map is listed whole meanwhile.)
+func (s *Store) freeze() (img image, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	img.meta, img.keys, img.due = s.meta, s.tables[tableIndex(store.Data)].len(), s.due.Clone()
+	for i, t := range s.tables {
+		if img.tables[i], err = t.freeze(); err != nil {
+			img.close()
+			return image{}, err
 		}
 	}
-	b.changed[i][shard] = nil
-	b.written[i] = shard + 1
-	return dst
+	return img, nil
+}
+
+func (img *image) close() {
+	for _, t := range img.tables {
+		if t != nil {
+			t.close()
+		}
+	}
 }
 
 // Flush writes a snapshot of the state at the log entry applied last, and
@@ -77,26 +47,29 @@ func (s *Store) Flush() (uint64, error) {
 	if s.closed.Load() {
 		return s.durable.Load(), fmt.Errorf("flush store: %w", errClosed)
 	}
-	meta, due := s.beginFlush()
-	defer s.endFlush()
-	if meta.Index == s.durable.Load() {
-		return meta.Index, nil
+	img, err := s.freeze()
+	if err != nil {
+		return s.durable.Load(), fmt.Errorf("flush store: %w", err)
+	}
+	defer img.close()
+	if img.meta.Index == s.durable.Load() {
+		return img.meta.Index, nil
 	}
 	changed := s.changedBytes.Swap(0)
-	err := writeSnapshot(s.fs, s.dir, meta, func(w *snapshotWriter) error {
-		return s.writeState(w, due)
+	err = writeSnapshot(s.fs, s.dir, img.meta, img.keys, func(w *snapshotWriter) error {
+		return s.writeImage(w, &img)
 	})
 	if err != nil {
 		s.changedBytes.Add(changed)
 		return s.durable.Load(), fmt.Errorf("flush store: %w", err)
 	}
-	s.noteSnapshot(meta.Index)
-	s.durable.Store(meta.Index)
-	if err := removeOthers(s.fs, s.dir, meta.Index); err != nil {
+	s.noteSnapshot(img.meta.Index)
+	s.durable.Store(img.meta.Index)
+	if err := removeOthers(s.fs, s.dir, img.meta.Index); err != nil {
 		// The snapshot stands; the next Flush or Open removes the rest.
 		s.logger.Warn("remove old snapshots", "err", err)
 	}
-	return meta.Index, nil
+	return img.meta.Index, nil
 }
 
 // recordBytes is what a snapshot adds to a record's bytes, rounded up.
@@ -113,44 +86,22 @@ func (s *Store) noteSnapshot(index uint64) {
 	}
 }
 
-func (s *Store) beginFlush() (store.Meta, *btree.BTreeG[string]) {
-	b := &before{}
-	for i, t := range s.tables {
-		b.changed[i] = make([]map[string]oldValue, t.shards())
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.before = b
-	return s.meta, s.due.Clone()
-}
-
-func (s *Store) endFlush() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.before = nil
-}
-
-func (s *Store) writeState(w *snapshotWriter, due *btree.BTreeG[string]) error {
-	var records []record
-	for i, t := range s.tables {
-		for shard := range t.shards() {
+func (s *Store) writeImage(w *snapshotWriter, img *image) error {
+	for i, t := range img.tables {
+		space := store.Data + store.Space(i)
+		for part := range t.parts() {
 			if s.closed.Load() {
 				return errClosed
 			}
-			s.mu.RLock()
-			records = s.before.list(records[:0], t, i, shard)
-			s.mu.RUnlock()
-			for _, r := range records {
-				if err := w.add(store.Data+store.Space(i), r.key, r.value); err != nil {
-					return err
-				}
+			err := t.walk(part, func(key, value []byte) error { return w.add(space, key, value) })
+			if err != nil {
+				return err
 			}
-			clear(records)
 		}
 	}
 	var err error
-	due.Ascend(func(key string) bool {
-		err = w.add(store.Due, key, nil)
+	img.due.Ascend(func(key string) bool {
+		err = w.add(store.Due, []byte(key), nil)
 		return err == nil
 	})
 	return err

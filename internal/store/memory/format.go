@@ -15,7 +15,8 @@ import (
 //	block   = kind (1 byte) length (4 bytes) payload (length bytes) sum (4 bytes)
 //	sum     = CRC-32C of all bytes of the file before it
 //
-//	kind 1  the Meta: its fields in their order, 8 bytes each; the first block
+//	kind 1  the Meta: its fields in their order, 8 bytes each, and how many keys of
+//	        space Data there are (8 bytes); the first block
 //	kind 2  records: space (1 byte) key length, value length (uvarints) key value
 //	kind 3  the end: the number of records (8 bytes); the last block
 //
@@ -25,7 +26,7 @@ import (
 // record beyond blockBytes; a large record makes its block as large.
 const (
 	magic         = "sheafsnp"
-	formatVersion = 1
+	formatVersion = 2
 	preambleBytes = len(magic) + 4
 
 	kindMeta    = 1
@@ -50,18 +51,18 @@ func appendMeta(dst []byte, m store.Meta) []byte {
 	return dst
 }
 
-func decodeMeta(data []byte) (m store.Meta, err error) {
-	if len(data) != metaBytes {
-		return m, errors.New("Meta has the wrong length")
+func decodeMeta(data []byte) (m store.Meta, keys uint64, err error) {
+	if len(data) != metaBytes+8 {
+		return m, 0, errors.New("Meta has the wrong length")
 	}
 	for _, field := range [...]*uint64{&m.Index, &m.Term, &m.NowMS, &m.Clock, &m.Floor, &m.Rows, &m.IDFloorMS} {
 		*field = binary.LittleEndian.Uint64(data)
 		data = data[8:]
 	}
-	return m, nil
+	return m, binary.LittleEndian.Uint64(data), nil
 }
 
-func appendRecord(dst []byte, space store.Space, key string, value []byte) []byte {
+func appendRecord(dst []byte, space store.Space, key, value []byte) []byte {
 	dst = append(dst, byte(space))
 	dst = binary.AppendUvarint(dst, uint64(len(key)))
 	dst = binary.AppendUvarint(dst, uint64(len(value)))

@@ -135,36 +135,46 @@ func TestSecondOpenIsLockedOut(t *testing.T) {
 	}
 }
 
-// TestFlushRemembersOnlyWhatItNeeds: shards that are written, and keys that are
-// remembered, cost an Apply nothing.
-func TestFlushRemembersOnlyWhatItNeeds(t *testing.T) {
-	s := openAt(t, vfs.NewMem())
-	apply := func(index uint64, value string) {
-		m := &store.Mutations{Meta: store.Meta{Index: index}}
-		m.Set(store.Data, []byte("k"), nil, []byte(value))
-		if err := s.Apply(m); err != nil {
+// TestAnImageIsOneInstant: what is applied after an image was taken is not in it.
+func TestAnImageIsOneInstant(t *testing.T) {
+	for _, kind := range []TableKind{Sharded, SyncMap} {
+		s, err := Open(Config{FS: vfs.NewMem(), Dir: "d", Table: kind})
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	apply(1, "first")
-	s.beginFlush()
-	shard := s.tables[0].shardOf([]byte("k"))
-	apply(2, "second")
-	apply(3, "third")
-	got := s.before.list(nil, s.tables[0], 0, shard)
-	if len(got) != 1 || string(got[0].value) != "first" {
-		t.Errorf("the flush sees %q", got)
-	}
-	apply(4, "fourth")
-	if n := len(s.before.changed[0][shard]); n != 0 {
-		t.Errorf("%d values remembered of a shard that is written", n)
-	}
-	s.endFlush()
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := s.Flush(); !errors.Is(err, errClosed) {
-		t.Errorf("flush after close: %v", err)
+		apply := func(index uint64, value string) {
+			m := &store.Mutations{Meta: store.Meta{Index: index}}
+			m.Set(store.Data, []byte("k"), nil, []byte(value))
+			m.Set(store.Data, []byte(value), nil, nil)
+			if err := s.Apply(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		apply(1, "first")
+		img, err := s.freeze()
+		if err != nil {
+			t.Fatal(err)
+		}
+		apply(2, "other") // of the same length: in place, were there no image
+		apply(3, "of another length")
+		got := map[string]string{}
+		data := img.tables[tableIndex(store.Data)]
+		for part := range data.parts() {
+			_ = data.walk(part, func(key, value []byte) error {
+				got[string(key)] = string(value)
+				return nil
+			})
+		}
+		img.close()
+		if diff := cmp.Diff(map[string]string{"k": "first", "first": ""}, got); diff != "" || img.meta.Index != 1 || img.keys != 2 {
+			t.Errorf("%v: at log entry %d (-want +got):\n%s", kind, img.meta.Index, diff)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Flush(); !errors.Is(err, errClosed) {
+			t.Errorf("flush after close: %v", err)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package memory
 import (
 	"bytes"
 	"slices"
-	"strings"
 
 	"github.com/sheafdb/sheaf/internal/store"
 )
@@ -12,56 +11,51 @@ import (
 const scanChunk = 256
 
 // cursor walks the keys there were at its beginning and shows the values there
-// are now, passing over the keys that are gone. It sorts copies of the keys:
-// a key that is a view of its record would keep the record in memory.
+// are now, passing over the keys that are gone. It copies keys and values.
 type cursor struct {
 	store *Store
 	keys  []string // sorted, those still to look up
-	// chunk holds the records looked up and not yet shown, the current one first.
-	// Their bytes never change, so they stay valid without the lock.
-	chunk []record
-	buf   []record
-	key   []byte
+	// chunk holds what was looked up and not yet shown, the current one first; the
+	// values are in values.
+	chunk  []found
+	buf    []found
+	values []byte
+	key    []byte
 }
 
-// Scan lists and sorts the keys that match. It takes the lock for a shard at a
-// time: a key that is there from before the scan until after it is in the list.
+// found is a key and where its value ends in the chunk's values.
+type found struct {
+	key        string
+	begin, end int
+}
+
+// Scan lists and sorts the keys that match: a key that is there from before the scan
+// until after it is in the list.
 func (s *Store) Scan(prefix, start []byte) (store.Cursor, store.Meta, error) {
-	s.mu.RLock()
-	meta := s.meta
-	s.mu.RUnlock()
-	first := string(prefix)
+	first := prefix
 	if bytes.Compare(start, prefix) > 0 {
-		first = string(start)
+		first = start
 	}
 	c := &cursor{store: s}
 	var text []byte
 	var ends []int
-	for shard := range s.tables[0].shards() {
-		text, ends = text[:0], ends[:0]
-		s.mu.RLock()
-		s.tables[tableIndex(store.Data)].walk(shard, func(r record) {
-			if r.key >= first && strings.HasPrefix(r.key, string(prefix)) {
-				text = append(text, r.key...)
-				ends = append(ends, len(text))
-			}
-		})
-		s.mu.RUnlock()
-		c.keys = appendParts(c.keys, string(text), ends)
+	s.mu.RLock()
+	meta := s.meta
+	s.mu.RUnlock()
+	s.tables[tableIndex(store.Data)].keys(func(key []byte) {
+		if bytes.HasPrefix(key, prefix) && bytes.Compare(key, first) >= 0 {
+			text = append(text, key...)
+			ends = append(ends, len(text))
+		}
+	})
+	// The keys share one piece of memory: one allocation instead of one a key.
+	all, begin := string(text), 0
+	for _, end := range ends {
+		c.keys = append(c.keys, all[begin:end])
+		begin = end
 	}
 	slices.Sort(c.keys)
 	return c, meta, nil
-}
-
-// appendParts appends the parts of text that end at ends. They share its memory:
-// one allocation a shard instead of one a key.
-func appendParts(keys []string, text string, ends []int) []string {
-	begin := 0
-	for _, end := range ends {
-		keys = append(keys, text[begin:end])
-		begin = end
-	}
-	return keys
 }
 
 func (c *cursor) Next() bool {
@@ -80,14 +74,15 @@ func (c *cursor) Next() bool {
 
 func (c *cursor) lookUp() {
 	n := min(scanChunk, len(c.keys))
-	clear(c.buf)
-	c.buf = c.buf[:0]
+	c.buf, c.values = c.buf[:0], c.values[:0]
 	c.store.mu.RLock()
 	t := c.store.tables[tableIndex(store.Data)]
 	for _, key := range c.keys[:n] {
 		c.key = append(c.key[:0], key...)
 		if value, ok := t.get(c.key); ok {
-			c.buf = append(c.buf, record{key, value})
+			begin := len(c.values)
+			c.values = append(c.values, value...)
+			c.buf = append(c.buf, found{key, begin, len(c.values)})
 		}
 	}
 	c.store.mu.RUnlock()
@@ -95,11 +90,12 @@ func (c *cursor) lookUp() {
 	c.chunk = c.buf
 }
 
-func (c *cursor) Key() []byte   { return c.key }
-func (c *cursor) Value() []byte { return c.chunk[0].value }
+func (c *cursor) Key() []byte { return c.key }
+
+func (c *cursor) Value() []byte { return c.values[c.chunk[0].begin:c.chunk[0].end] }
 func (c *cursor) Err() error    { return nil }
 
 func (c *cursor) Close() error {
-	c.keys, c.chunk, c.buf = nil, nil, nil
+	c.keys, c.chunk, c.buf, c.values = nil, nil, nil, nil
 	return nil
 }

@@ -1,13 +1,13 @@
-// Package memory keeps a group's state in memory, in one of two tables.
+// Package memory keeps a group's state in memory: the keys of Data and Rows in tables,
+// the queue in a B-tree.
 //
-// One read-write lock makes Apply atomic against a View: Apply writes under it,
-// a View reads under it until Close. What makes everything else simple is that
-// a record's bytes are written once and never changed: whoever took a value out
-// of a table under the lock may keep it after.
+// One read-write lock makes Apply atomic against a View: Apply writes under it, a View
+// reads under it until Close. A value may be overwritten in place by a later Apply, so
+// whoever keeps one beyond the lock copies it.
 //
 // Flush writes the whole state to one file, a snapshot, as of one log entry and
-// without holding up Apply (flush.go says how); Open loads the newest. Between
-// snapshots the group's log is the durability.
+// without holding up Apply; Open loads the newest. Between snapshots the group's log is
+// the durability.
 //
 // The package does not bound its memory, does not write single keys to disk and
 // never falls back from a damaged snapshot to an older one.
@@ -25,6 +25,7 @@ import (
 	"github.com/google/btree"
 
 	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/shardmap"
 )
 
 // errClosed answers a call that Close overtook.
@@ -41,8 +42,10 @@ type Store struct {
 	logger *slog.Logger
 	lock   io.Closer
 
-	// prepared is Apply's memory; only the goroutine that applies touches it.
-	prepared []prepared
+	// batches and dueOps are Apply's memory; only the goroutine that applies touches
+	// them.
+	batches [tableCount][]shardmap.BytesEntry
+	dueOps  []*store.Op
 
 	// mu guards the fields below. Apply changes them all under one hold of it,
 	// so they are the state after log entry meta.Index whenever it is free.
@@ -50,8 +53,6 @@ type Store struct {
 	meta   store.Meta
 	tables [tableCount]table
 	due    *btree.BTreeG[string]
-	// before is set while a Flush walks the tables.
-	before *before
 
 	// flushMu makes one Flush wait for another.
 	flushMu sync.Mutex
@@ -76,7 +77,10 @@ func Open(cfg Config) (_ *Store, err error) {
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
-	s.clear()
+	for i := range s.tables {
+		s.tables[i] = newTable(s.kind)
+	}
+	s.due = btree.NewOrderedG[string](dueDegree)
 	if err := makeDir(s.fs, s.dir); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -85,6 +89,7 @@ func Open(cfg Config) (_ *Store, err error) {
 		return nil, fmt.Errorf("open store: lock %s: %w", s.dir, err)
 	}
 	if err := s.load(); err != nil {
+		s.closeTables()
 		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.lock.Close())
 	}
 	return s, nil
@@ -106,13 +111,6 @@ func (s *Store) load() error {
 	return removeOthers(s.fs, s.dir, index)
 }
 
-func (s *Store) clear() {
-	for i := range s.tables {
-		s.tables[i] = newTable(s.kind)
-	}
-	s.due = btree.NewOrderedG[string](dueDegree)
-}
-
 // Close ends a Flush that runs, and releases the memory. It does not flush.
 // Every View must be closed before.
 func (s *Store) Close() error {
@@ -121,11 +119,17 @@ func (s *Store) Close() error {
 	defer s.flushMu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.clear()
+	s.closeTables()
 	if err := s.lock.Close(); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
 	return nil
+}
+
+func (s *Store) closeTables() {
+	for _, t := range s.tables {
+		t.close()
+	}
 }
 
 // Durable returns the index of the newest snapshot.

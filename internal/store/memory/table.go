@@ -1,23 +1,39 @@
 package memory
 
 import (
-	"hash/maphash"
+	"errors"
 	"sync"
-	"unsafe"
 
 	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/shardmap"
 )
 
-// table maps the keys of one space to their values. The store's lock guards it:
-// put and remove are called under Lock, the rest under RLock.
+// table maps the keys of one space to their values. The store's lock guards it: write,
+// reserve and freeze are called under Lock, get and len under RLock. keys, and what
+// freeze returned, are used without it, so that they do not hold up Apply.
 type table interface {
+	// write applies a batch; it keeps none of its slices.
+	write(batch []shardmap.BytesEntry)
+	// get returns a value that is valid as long as the lock is held.
 	get(key []byte) (value []byte, ok bool)
-	put(shard int, r record)
-	remove(shard int, key string)
-	// shards is how many parts walk has; shardOf says which one holds a key.
-	shards() int
-	shardOf(key []byte) int
-	walk(shard int, visit func(r record))
+	// keys calls visit with every key; it is valid during the call.
+	keys(visit func(key []byte))
+	len() int
+	// reserve makes room for keys that are about to be written.
+	reserve(keys int)
+	// freeze returns the table as of this instant.
+	freeze() (frozen, error)
+	close()
+}
+
+// frozen is a table as of one instant, while writes to the table go on. It belongs to
+// one goroutine and must be closed.
+type frozen interface {
+	// parts is how many pieces walk has; each can be walked once.
+	parts() int
+	// walk calls visit with the records of one part until it returns an error.
+	walk(part int, visit func(key, value []byte) error) error
+	close()
 }
 
 // Data and Rows have a table each; Due is the B-tree.
@@ -29,69 +45,64 @@ func newTable(kind TableKind) table {
 	if kind == SyncMap {
 		return &syncMap{}
 	}
-	t := &sharded{}
-	for i := range t.maps {
-		t.maps[i] = make(map[string][]byte)
+	return arenas{shardmap.NewBytes()}
+}
+
+// arenas is a shardmap.Bytes.
+type arenas struct{ *shardmap.Bytes }
+
+func (t arenas) write(batch []shardmap.BytesEntry)      { t.PutAll(batch) }
+func (t arenas) get(key []byte) (value []byte, ok bool) { return t.Peek(key) }
+func (t arenas) len() int                               { return t.Len() }
+func (t arenas) reserve(keys int)                       { t.Reserve(keys) }
+func (t arenas) close()                                 { t.Close() }
+
+func (t arenas) keys(visit func(key []byte)) {
+	t.Range(func(key, _ []byte) bool {
+		visit(key)
+		return true
+	})
+}
+
+func (t arenas) freeze() (frozen, error) {
+	s, ok := t.Snapshot()
+	if !ok {
+		return nil, errors.New("a snapshot of the table is open")
 	}
-	return t
+	return arenasFrozen{s}, nil
 }
 
-// record is a key and its value, in one piece of memory that nobody changes.
-type record struct {
-	key   string
-	value []byte
+type arenasFrozen struct{ s *shardmap.Snapshot }
+
+func (f arenasFrozen) parts() int { return f.s.Shards() }
+func (f arenasFrozen) close()     { f.s.Close() }
+
+func (f arenasFrozen) walk(part int, visit func(key, value []byte) error) error {
+	return f.s.Range(part, visit)
 }
 
-// newRecord copies the parts, all of them into one allocation.
-func newRecord(key, head, value []byte) record {
-	data := make([]byte, len(key)+len(head)+len(value))
-	copy(data, key)
-	copy(data[len(key):], head)
-	copy(data[len(key)+len(head):], value)
-	return record{
-		// Nobody writes to data any more, so its start may serve as a string.
-		key:   unsafe.String(unsafe.SliceData(data), len(key)),
-		value: data[len(key):],
-	}
-}
-
-// shardCount keeps a shard of a table of ten million keys at 40,000, which a
-// Flush lists in a few milliseconds.
-const shardCount = 256
-
-// sharded is many Go maps. Sharding buys no speed under one writer; it bounds
-// how long Flush and Scan hold the lock at a time, and how much one map's
-// growth adds to one Apply.
-type sharded struct {
-	maps [shardCount]map[string][]byte
-}
-
-// seed is the process's own, so that nobody can choose keys of one shard.
-var seed = maphash.MakeSeed()
-
-func (t *sharded) shardOf(key []byte) int { return int(maphash.Bytes(seed, key) % shardCount) }
-
-func (t *sharded) get(key []byte) ([]byte, bool) {
-	value, ok := t.maps[t.shardOf(key)][string(key)]
-	return value, ok
-}
-
-// put also replaces the map's key: the old one points into the old record, which
-// it would keep in memory.
-func (t *sharded) put(shard int, r record) { t.maps[shard][r.key] = r.value }
-
-func (t *sharded) remove(shard int, key string) { delete(t.maps[shard], key) }
-func (t *sharded) shards() int                  { return shardCount }
-
-func (t *sharded) walk(shard int, visit func(record)) {
-	for key, value := range t.maps[shard] {
-		visit(record{key, value})
-	}
-}
-
-// syncMap is a sync.Map, written key by key.
+// syncMap is a sync.Map, written key by key. Its values are never changed, only
+// replaced, so to freeze it is to list them.
 type syncMap struct {
 	entries sync.Map // string to []byte
+	count   int
+}
+
+func (t *syncMap) write(batch []shardmap.BytesEntry) {
+	for i := range batch {
+		e := &batch[i]
+		var had bool
+		if e.Delete {
+			if _, had = t.entries.LoadAndDelete(string(e.Key)); had {
+				t.count--
+			}
+			continue
+		}
+		value := append(append(make([]byte, 0, len(e.Prefix)+len(e.Value)), e.Prefix...), e.Value...)
+		if _, had = t.entries.Swap(string(e.Key), value); !had {
+			t.count++
+		}
+	}
 }
 
 func (t *syncMap) get(key []byte) ([]byte, bool) {
@@ -102,13 +113,41 @@ func (t *syncMap) get(key []byte) ([]byte, bool) {
 	return value.([]byte), true
 }
 
-func (t *syncMap) put(_ int, r record)      { t.entries.Store(r.key, r.value) }
-func (t *syncMap) remove(_ int, key string) { t.entries.Delete(key) }
-func (t *syncMap) shards() int              { return 1 }
-func (t *syncMap) shardOf([]byte) int       { return 0 }
-func (t *syncMap) walk(_ int, visit func(record)) {
-	t.entries.Range(func(key, value any) bool {
-		visit(record{key.(string), value.([]byte)})
+func (t *syncMap) keys(visit func(key []byte)) {
+	t.entries.Range(func(key, _ any) bool {
+		visit([]byte(key.(string)))
 		return true
 	})
+}
+
+func (t *syncMap) len() int    { return t.count }
+func (t *syncMap) reserve(int) {}
+func (t *syncMap) close()      {}
+
+func (t *syncMap) freeze() (frozen, error) {
+	var list syncMapFrozen
+	t.entries.Range(func(key, value any) bool {
+		list = append(list, listed{key.(string), value.([]byte)})
+		return true
+	})
+	return list, nil
+}
+
+type listed struct {
+	key   string
+	value []byte
+}
+
+type syncMapFrozen []listed
+
+func (f syncMapFrozen) parts() int { return 1 }
+func (f syncMapFrozen) close()     {}
+
+func (f syncMapFrozen) walk(_ int, visit func(key, value []byte) error) error {
+	for _, r := range f {
+		if err := visit([]byte(r.key), r.value); err != nil {
+			return err
+		}
+	}
+	return nil
 }

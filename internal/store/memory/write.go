@@ -28,7 +28,7 @@ type snapshotWriter struct {
 
 // writeSnapshot writes what fill adds to a file of its own, and gives it the
 // snapshot's name only when all of it is on disk.
-func writeSnapshot(fs vfs.FS, dir string, meta store.Meta, fill func(*snapshotWriter) error) error {
+func writeSnapshot(fs vfs.FS, dir string, meta store.Meta, keys int, fill func(*snapshotWriter) error) error {
 	path := fs.PathJoin(dir, snapshotName(meta.Index))
 	file, err := fs.Create(path+tempSuffix, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -36,7 +36,7 @@ func writeSnapshot(fs vfs.FS, dir string, meta store.Meta, fill func(*snapshotWr
 	}
 	file = vfs.NewSyncingFile(file, vfs.SyncingFileOptions{BytesPerSync: syncEveryBytes})
 	w := &snapshotWriter{file: file, block: make([]byte, blockHeadBytes, blockBytes+64<<10)}
-	err = w.write(meta, fill)
+	err = w.write(meta, keys, fill)
 	if err == nil {
 		err = file.Sync()
 	}
@@ -49,12 +49,13 @@ func writeSnapshot(fs vfs.FS, dir string, meta store.Meta, fill func(*snapshotWr
 	return syncDir(fs, dir)
 }
 
-func (w *snapshotWriter) write(meta store.Meta, fill func(*snapshotWriter) error) error {
+func (w *snapshotWriter) write(meta store.Meta, keys int, fill func(*snapshotWriter) error) error {
 	preamble := binary.LittleEndian.AppendUint32([]byte(magic), formatVersion)
 	if err := w.writeBytes(preamble); err != nil {
 		return err
 	}
 	head := appendMeta(make([]byte, blockHeadBytes), meta)
+	head = binary.LittleEndian.AppendUint64(head, uint64(keys))
 	if err := w.writeBlock(kindMeta, head); err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (w *snapshotWriter) write(meta store.Meta, fill func(*snapshotWriter) error
 }
 
 // add writes one record. It copies key and value.
-func (w *snapshotWriter) add(space store.Space, key string, value []byte) error {
+func (w *snapshotWriter) add(space store.Space, key, value []byte) error {
 	if len(key)+len(value) > maxBlockBytes/2 {
 		return fmt.Errorf("key of %d and value of %d bytes: %w", len(key), len(value), errTooLarge)
 	}
