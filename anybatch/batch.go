@@ -1,10 +1,8 @@
 package anybatch
 
 import (
-	"bytes"
 	"fmt"
 	"iter"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -61,7 +59,7 @@ func (r *Registry) NewBatch(limits Limits) *Batch {
 func (b *Batch) Decode(anys []*anypb.Any) error {
 	for _, a := range anys {
 		url := a.GetTypeUrl()
-		id, ok := b.registry.byName[url[strings.LastIndexByte(url, '/')+1:]]
+		id, ok := find(b.registry, url)
 		if err := b.add(id, ok, len(url), a.GetValue()); err != nil {
 			return errorAt(len(b.refs), []byte(url), err)
 		}
@@ -99,8 +97,7 @@ func (b *Batch) DecodeAny(encoded []byte) error {
 	if err != nil {
 		return errorAt(len(b.refs), nil, malformed(err))
 	}
-	// The compiler makes no string of the bytes for a look-up.
-	id, ok := b.registry.byName[string(url[bytes.LastIndexByte(url, '/')+1:])]
+	id, ok := find(b.registry, url)
 	if err := b.add(id, ok, len(url), value); err != nil {
 		return errorAt(len(b.refs), url, err)
 	}

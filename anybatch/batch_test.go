@@ -119,6 +119,32 @@ func TestOnlyTheNameBehindTheLastSlashCounts(t *testing.T) {
 	}
 }
 
+// TestTypesWithNamesOfOneLengthAreToldApart: the quick way to find a type goes by
+// the length of its URL.
+func TestTypesWithNamesOfOneLengthAreToldApart(t *testing.T) {
+	var types anybatch.Builder
+	short := anybatch.Register[wrapperspb.Int32Value](&types)
+	long := anybatch.Register[wrapperspb.Int64Value](&types)
+	registry, err := types.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := registry.NewBatch(anybatch.Limits{})
+	if err := b.Decode(wrap(t, wrapperspb.Int64(64), wrapperspb.Int32(32))); err != nil {
+		t.Fatal(err)
+	}
+	sameMessages(t, b, wrapperspb.Int64(64), wrapperspb.Int32(32))
+	if short.In(b).Len() != 1 || long.In(b).Len() != 1 {
+		t.Error("they are in one slab")
+	}
+	if err := b.Decode(wrap(t, wrapperspb.UInt32(1))); !errors.Is(err, anybatch.ErrUnknownType) {
+		t.Errorf("a third name, one letter longer: %v", err)
+	}
+	if err := b.Decode(wrap(t, wrapperspb.String("x"))); !errors.Is(err, anybatch.ErrUnknownType) {
+		t.Errorf("a third name: %v", err)
+	}
+}
+
 // TestOnlyRegisteredTypesAreDecoded: the type of the second message is linked
 // into this program, and must not be looked up all the same.
 func TestOnlyRegisteredTypesAreDecoded(t *testing.T) {
@@ -180,7 +206,7 @@ func TestLimitsAreKept(t *testing.T) {
 		fit    int
 	}{
 		{anybatch.Limits{Messages: 2}, anybatch.ErrTooManyMessages, 2},
-		{anybatch.Limits{Bytes: 2*one + 1}, anybatch.ErrTooManyBytes, 2},
+		{anybatch.Limits{Bytes: 3*one - 1}, anybatch.ErrTooManyBytes, 2},
 		{anybatch.Limits{MessageBytes: one - 1}, anybatch.ErrMessageTooLarge, 0},
 		{anybatch.Limits{Messages: 3, Bytes: 3 * one, MessageBytes: one}, nil, 3},
 	} {

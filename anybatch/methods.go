@@ -13,7 +13,8 @@ import (
 type methods[T any] struct {
 	// decode merges an encoded message into a cleared one.
 	decode func(*T, []byte) error
-	// clear makes a message as good as new.
+	// clear makes a message as good as new and keeps its capacity; nil when there
+	// is none to keep. The slab then zeroes it: a zero message is a new one.
 	clear   func(*T)
 	message func(*T) proto.Message
 }
@@ -23,7 +24,6 @@ func methodsOf[T any, P Message[T]](o options, descriptor protoreflect.MessageDe
 		decode: func(to *T, value []byte) error {
 			return proto.UnmarshalOptions{Merge: true}.Unmarshal(value, P(to))
 		},
-		clear:   func(to *T) { proto.Reset(P(to)) },
 		message: func(of *T) proto.Message { return P(of) },
 	}
 	// The names must be constants in the calls of MethodByName: with any other
@@ -45,12 +45,22 @@ func methodsOf[T any, P Message[T]](o options, descriptor protoreflect.MessageDe
 		}
 		m.decode = decode
 	}
-	if method, ok := pointer.MethodByName("ResetVT"); ok && keepsCapacity(descriptor, o.alias, nil) {
+	if method, ok := pointer.MethodByName("ResetVT"); ok && hasCapacity(descriptor) && keepsCapacity(descriptor, o.alias, nil) {
 		if reset, ok := method.Func.Interface().(func(*T)); ok {
 			m.clear = reset
 		}
 	}
 	return m, nil
+}
+
+// hasCapacity says whether ResetVT has anything to keep.
+func hasCapacity(message protoreflect.MessageDescriptor) bool {
+	for i := range message.Fields().Len() {
+		if field := message.Fields().Get(i); field.IsList() || field.Kind() == protoreflect.BytesKind {
+			return true
+		}
+	}
+	return false
 }
 
 // keepsCapacity says whether ResetVT may clear a message. It cuts a bytes value to

@@ -17,10 +17,11 @@ import (
 // The messages below have by hand what vtprotobuf generates, so that this module
 // need not depend on it. Its own code is tested in the bench module.
 
-// quick counts how it is decoded and cleared.
+// quick says that its own method decoded it. It has nothing to keep, so its
+// ResetVT must not be called.
 type quick struct {
 	durationpb.Duration
-	decoded, cleared int
+	decoded int
 }
 
 func (q *quick) UnmarshalVT(value []byte) error {
@@ -28,10 +29,7 @@ func (q *quick) UnmarshalVT(value []byte) error {
 	return proto.Unmarshal(value, &q.Duration)
 }
 
-func (q *quick) ResetVT() {
-	q.cleared++
-	q.Reset()
-}
+func (q *quick) ResetVT() { panic("called") }
 
 func TestGeneratedMethodsAreUsedWhenThereAre(t *testing.T) {
 	var types anybatch.Builder
@@ -41,13 +39,13 @@ func TestGeneratedMethodsAreUsedWhenThereAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := registry.NewBatch(anybatch.Limits{})
-	for round := 1; round <= 3; round++ {
+	for range 3 {
 		if err := b.Decode(wrap(t, &durationpb.Duration{Seconds: 4})); err != nil {
 			t.Fatal(err)
 		}
 		q := quicks.In(b).At(0)
-		if q.Seconds != 4 || q.decoded != round || q.cleared != round-1 {
-			t.Errorf("round %d: %d s, decoded %d and cleared %d times", round, q.Seconds, q.decoded, q.cleared)
+		if q.Seconds != 4 || q.decoded != 1 {
+			t.Errorf("%d s, decoded %d times since it was cleared", q.Seconds, q.decoded)
 		}
 		b.Reset()
 	}

@@ -3,7 +3,6 @@ package anybatch
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -26,6 +25,7 @@ type Builder struct {
 // kind is a registered type.
 type kind struct {
 	name    string // full name of the message
+	url     string // its usual URL
 	newSlab func() typeSlab
 	aliases bool
 }
@@ -65,7 +65,7 @@ func Register[T any, P Message[T]](b *Builder, opts ...Option) Type[T] {
 			b.errs = append(b.errs, fmt.Errorf("anybatch: %s is registered twice", name))
 		}
 	}
-	b.kinds = append(b.kinds, kind{name: name, newSlab: func() typeSlab { return &slab[T]{how: how} }, aliases: o.alias})
+	b.kinds = append(b.kinds, kind{name: name, url: usualHost + name, newSlab: func() typeSlab { return &slab[T]{how: how} }, aliases: o.alias})
 	return Type[T]{id: TypeID(len(b.kinds) - 1), owner: b}
 }
 
@@ -75,7 +75,13 @@ type Registry struct {
 	kinds   []kind
 	byName  map[string]TypeID
 	aliases bool // some type points into its input
+	// usual finds a type by the length of its usual URL, which saves a search for
+	// the slash and a hash; of types with one length the last is there. -1 is none.
+	usual [256]TypeID
 }
+
+// usualHost is what encoders write before the name.
+const usualHost = "type.googleapis.com/"
 
 // Build returns the registry of what was registered. A Builder builds once.
 func (b *Builder) Build() (*Registry, error) {
@@ -87,7 +93,11 @@ func (b *Builder) Build() (*Registry, error) {
 		return nil, err
 	}
 	r := &Registry{owner: b, kinds: b.kinds, byName: make(map[string]TypeID, len(b.kinds))}
+	for i := range r.usual {
+		r.usual[i] = -1
+	}
 	for i, k := range b.kinds {
+		r.usual[len(k.url)%len(r.usual)] = TypeID(i)
 		r.byName[k.name] = TypeID(i)
 		r.aliases = r.aliases || k.aliases
 	}
@@ -96,8 +106,21 @@ func (b *Builder) Build() (*Registry, error) {
 
 // Find returns the type that a URL names, by what stands after its last slash.
 // A URL without a slash is a name, as package anypb has it.
-func (r *Registry) Find(typeURL string) (TypeID, bool) {
-	id, ok := r.byName[typeURL[strings.LastIndexByte(typeURL, '/')+1:]]
+func (r *Registry) Find(typeURL string) (TypeID, bool) { return find(r, typeURL) }
+
+// find takes a URL as it comes; the compiler makes no string of bytes to look it up.
+func find[S string | []byte](r *Registry, typeURL S) (TypeID, bool) {
+	if id := r.usual[len(typeURL)%len(r.usual)]; id >= 0 && r.kinds[id].url == string(typeURL) {
+		return id, true
+	}
+	name := typeURL
+	for i := len(typeURL) - 1; i >= 0; i-- {
+		if typeURL[i] == '/' {
+			name = typeURL[i+1:]
+			break
+		}
+	}
+	id, ok := r.byName[string(name)]
 	return id, ok
 }
 

@@ -30,9 +30,8 @@ func (s *slab[T]) decode(value []byte) (int32, error) {
 	if s.used == len(s.chunks)*slotsPerChunk {
 		s.chunks = append(s.chunks, new([slotsPerChunk]T))
 	}
-	m := s.at(s.used)
-	if err := s.how.decode(m, value); err != nil {
-		s.how.clear(m)
+	if err := s.how.decode(s.at(s.used), value); err != nil {
+		s.forget(s.used)
 		return 0, err
 	}
 	s.used++
@@ -40,10 +39,22 @@ func (s *slab[T]) decode(value []byte) (int32, error) {
 }
 
 func (s *slab[T]) reset() {
-	for i := range s.used {
-		s.how.clear(s.at(i))
+	if s.how.clear == nil {
+		for begin := 0; begin < s.used; begin += slotsPerChunk {
+			clear(s.chunks[begin/slotsPerChunk][:min(s.used-begin, slotsPerChunk)])
+		}
+	} else {
+		for i := range s.used {
+			s.how.clear(s.at(i))
+		}
 	}
 	s.used = 0
+}
+
+// forget clears the slot of a message that failed, whatever is in it.
+func (s *slab[T]) forget(i int) {
+	c := s.chunks[i/slotsPerChunk]
+	clear(c[i%slotsPerChunk : i%slotsPerChunk+1])
 }
 
 func (s *slab[T]) message(slot int32) proto.Message {

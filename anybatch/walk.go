@@ -38,6 +38,9 @@ func nextField(message []byte, field protowire.Number) (body, rest []byte, err e
 // splitAny finds the two fields of an encoded google.protobuf.Any. Of a field that
 // is there more than once the last counts, as everywhere in protobuf.
 func splitAny(encoded []byte) (url, value []byte, err error) {
+	if url, value, ok := splitUsualAny(encoded); ok {
+		return url, value, nil
+	}
 	for len(encoded) > 0 {
 		number, wireType, n := protowire.ConsumeTag(encoded)
 		if n < 0 {
@@ -65,4 +68,29 @@ func splitAny(encoded []byte) (url, value []byte, err error) {
 		}
 	}
 	return url, value, nil
+}
+
+// splitUsualAny splits what every encoder writes: a type URL of less than 128
+// bytes, a value, and nothing else. That takes less than half the time of the loop
+// above, which was a fifth of decoding a small message.
+func splitUsualAny(encoded []byte) (url, value []byte, ok bool) {
+	const urlTag, valueTag = byte(anyTypeURL<<3) | byte(protowire.BytesType), byte(anyValue<<3) | byte(protowire.BytesType)
+	if len(encoded) < 2 || encoded[0] != urlTag || encoded[1] >= 0x80 {
+		return nil, nil, false
+	}
+	begin := 2 + int(encoded[1])
+	if len(encoded) < begin+2 || encoded[begin] != valueTag {
+		return nil, nil, false
+	}
+	url, encoded = encoded[2:begin], encoded[begin+1:]
+	size, n := uint64(encoded[0]), 1
+	if size >= 0x80 {
+		if size, n = protowire.ConsumeVarint(encoded); n < 0 {
+			return nil, nil, false
+		}
+	}
+	if uint64(len(encoded)-n) != size {
+		return nil, nil, false
+	}
+	return url, encoded[n:], true
 }
