@@ -3,7 +3,7 @@
 
 TOOL = go tool -modfile=tools/go.mod
 # The race detector costs several times the time, so it runs where state is shared.
-RACE = . ./shardmap/... ./internal/wire/... ./internal/admission/... ./internal/apply/... ./internal/wal/... \
+RACE = . ./anybatch ./shardmap ./internal/wire/... ./internal/admission/... ./internal/apply/... ./internal/wal/... \
 	./internal/store/... ./internal/group/... ./internal/coordinator/... ./internal/rpc/... \
 	./internal/web/... ./internal/node/... ./internal/contract/... ./client/...
 
@@ -17,6 +17,7 @@ build: ## build everything
 
 test: ## run every test
 	go test ./...
+	go -C bench test ./...
 
 race: ## run the core's tests under the race detector
 	go test -race $(RACE)
@@ -36,6 +37,7 @@ lint: ## lint the protobuf files (builds buf: a minute the first time)
 
 generate: ## regenerate the protobuf code
 	$(TOOL) buf generate
+	$(TOOL) buf generate --template bench/buf.gen.yaml
 
 docs: ## regenerate docs/errors.md and docs/configuration.md
 	go test ./internal/policy -run TestErrorsPage -update
@@ -49,6 +51,7 @@ fuzz: ## run every fuzz target for FUZZTIME (default 30s) each
 
 bench: ## run the benchmarks of the path, into bench.out
 	go test -run '^$$' -bench . -count 6 ./shardmap ./internal/wire ./internal/wal ./internal/store/... ./internal/group | tee bench.out
+	go -C bench test -run '^$$' -bench . -count 6 ./anydecode | tee -a bench.out
 
 benchdiff: ## compare bench.out with BASE (default bench.base.out)
 	$(TOOL) benchstat $(or $(BASE),bench.base.out) bench.out

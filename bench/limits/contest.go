@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/bench/measure"
 )
 
 // contestant is one way to make a batch durable.
@@ -112,7 +113,7 @@ func (a *arena) contest(ctx context.Context, p plan, callers int) (t table, err 
 			}
 			rounds[i] = append(rounds[i], s)
 			fmt.Fprintf(os.Stderr, "callers %d, round %d of %d, %s: %s keys/s, others used %.1f cores\n",
-				callers, n+1, p.Rounds, e.name, thousands(s.KeysPerSecond), s.OthersCores)
+				callers, n+1, p.Rounds, e.name, measure.Thousands(s.KeysPerSecond), s.OthersCores)
 		}
 	}
 	t.Callers = callers

@@ -26,6 +26,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sheafdb/sheaf/bench/measure"
 )
 
 // plan is what to measure and for how long.
@@ -108,7 +110,7 @@ func run(ctx context.Context, p plan) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	m, err := readMachine(dir)
+	m, err := measure.ReadMachine(dir)
 	if err != nil {
 		return err
 	}

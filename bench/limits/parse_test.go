@@ -41,20 +41,6 @@ func TestMetersOfProcAreRead(t *testing.T) {
 	}
 }
 
-func TestFileSystemIsThatOfTheNearestMount(t *testing.T) {
-	const mounts = `22 1 253:0 / / rw shared:1 - ext4 /dev/vda rw
-30 22 0:26 / /tmp rw - tmpfs tmpfs rw
-31 22 8:1 / /data/disk rw,noatime master:1 - xfs /dev/sda1 rw
-`
-	for path, want := range map[string]string{
-		"/home/x": "ext4", "/tmp": "tmpfs", "/tmp/x": "tmpfs", "/tmpx": "ext4", "/data/disk/a": "xfs", "/data": "ext4",
-	} {
-		if got := fileSystemOf(mounts, path); got != want {
-			t.Errorf("%s is on %q, want %q", path, got, want)
-		}
-	}
-}
-
 func TestReadyLineTellsTheAddresses(t *testing.T) {
 	const line = "sheaf dev ready  grpc 127.0.0.1:7450  http 127.0.0.1:7451  admin 127.0.0.1:7452  data /d  store pebble\n"
 	if got := announced(line, "grpc"); got != "127.0.0.1:7450" {

@@ -4,17 +4,19 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
+
+	"github.com/sheafdb/sheaf/bench/measure"
 )
 
 // report is what -json writes.
 type report struct {
-	Machine      machine `json:"machine"`
-	Plan         plan    `json:"plan"`
-	BatchEntries int     `json:"batch_entries"`
-	KeyBytes     int     `json:"key_bytes"`
-	ValueBytes   int     `json:"value_bytes"`
-	Keys         int     `json:"keys"`
-	Tables       []table `json:"tables"`
+	Machine      measure.Machine `json:"machine"`
+	Plan         plan            `json:"plan"`
+	BatchEntries int             `json:"batch_entries"`
+	KeyBytes     int             `json:"key_bytes"`
+	ValueBytes   int             `json:"value_bytes"`
+	Keys         int             `json:"keys"`
+	Tables       []table         `json:"tables"`
 }
 
 // table is the outcome for one number of callers.
@@ -43,7 +45,7 @@ func summarise(name string, rounds []sample) row {
 		for i := range rounds {
 			values[i] = field(&rounds[i])
 		}
-		return median(values)
+		return measure.Median(values)
 	}
 	rate := func(s *sample) float64 { return s.KeysPerSecond }
 	r := row{Contestant: name, Rounds: rounds, Median: sample{
@@ -80,21 +82,8 @@ func (t *table) compare(name string) {
 				ratios = append(ratios, s.KeysPerSecond/base[n].KeysPerSecond)
 			}
 		}
-		t.Rows[i].Ratio = median(ratios)
+		t.Rows[i].Ratio = measure.Median(ratios)
 	}
-}
-
-// median returns the middle value, or the mean of the two; 0 for no values.
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
 func (r *report) write(file string) error {

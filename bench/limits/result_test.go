@@ -7,27 +7,6 @@ import (
 	"time"
 )
 
-func TestMedianIsTheMiddleOrTheMeanOfTheTwo(t *testing.T) {
-	for _, c := range []struct {
-		values []float64
-		want   float64
-	}{
-		{nil, 0},
-		{[]float64{7}, 7},
-		{[]float64{9, 1, 5}, 5},
-		{[]float64{4, 1, 3, 2}, 2.5},
-	} {
-		if got := median(c.values); got != c.want {
-			t.Errorf("median(%v) = %v, want %v", c.values, got, c.want)
-		}
-	}
-	values := []float64{3, 1, 2}
-	median(values)
-	if values[0] != 3 {
-		t.Error("median changed its argument")
-	}
-}
-
 func TestRatioIsTheMedianOfTheRoundsRatios(t *testing.T) {
 	rates := func(rates ...float64) (rounds []sample) {
 		for _, r := range rates {
@@ -90,14 +69,6 @@ Other processes used up to 0.3 cores (median over a contestant's rounds). Batche
 `, "\n")
 	if got := table.markdown(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
-}
-
-func TestThousandsGroupsDigits(t *testing.T) {
-	for x, want := range map[float64]string{0: "0", 999.5: "1,000", 12: "12", 1234: "1,234", 1e6: "1,000,000"} {
-		if got := thousands(x); got != want {
-			t.Errorf("thousands(%v) = %q, want %q", x, got, want)
-		}
 	}
 }
 

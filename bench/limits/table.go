@@ -2,8 +2,9 @@ package main
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
+
+	"github.com/sheafdb/sheaf/bench/measure"
 )
 
 // markdown is the table as one prints it, with a line below that says how much
@@ -18,7 +19,7 @@ func (t *table) markdown() string {
 		r := &t.Rows[i]
 		m := &r.Median
 		fmt.Fprintf(&b, "| %s | %s | %s–%s | %s | %.2f | %.2f | %.2f | %.2f | %s | %.0f | %s |\n",
-			r.Contestant, thousands(m.KeysPerSecond), thousands(r.MinRate), thousands(r.MaxRate), known(r.Ratio),
+			r.Contestant, measure.Thousands(m.KeysPerSecond), measure.Thousands(r.MinRate), measure.Thousands(r.MaxRate), known(r.Ratio),
 			m.P50MS, m.P95MS, m.P99MS, m.CPUMicrosPerKey, known(m.ClientCPUPerKey), m.ChargedBytesPerKey, whole(m.DeviceBytesPerKey))
 		busiest = max(busiest, m.OthersCores)
 		retries += m.Retries
@@ -43,7 +44,7 @@ func whole(x float64) string {
 	if x == 0 {
 		return "–"
 	}
-	return thousands(x)
+	return measure.Thousands(x)
 }
 
 func plural(n int, word string) string {
@@ -51,13 +52,4 @@ func plural(n int, word string) string {
 		return word
 	}
 	return word + "s"
-}
-
-// thousands rounds to a whole number and groups its digits: 1234567 is 1,234,567.
-func thousands(x float64) string {
-	digits := strconv.FormatInt(int64(x+0.5), 10)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }
