@@ -78,7 +78,7 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err er
 	var copies arena
 	var values int64 // bytes of the values so far
 	total := 0
-	named := wire.NewKeySet()
+	named := wire.NewKeySet(len(req.Keys))
 	defer named.Release()
 	for i, key := range req.Keys {
 		item := &result.Items[i]
