@@ -47,8 +47,8 @@ type Config struct {
 	Gate *admission.Gate
 	// LogBytes bounds the log: at half of it the store is flushed so that the
 	// log can be cut, at all of it writers wait for that. For a store whose flush
-	// writes the whole state the bound is twice what that takes, if that is more and
-	// not above LogMostBytes.
+	// writes the whole state the bound is twice what that takes, if that is more, but not
+	// above LogMostBytes; 0 is LogBytes.
 	LogBytes, LogMostBytes int64
 	// Room says NO_SPACE when the disk should take no more writes. It is asked
 	// before every round, so that a fast writer cannot outrun it.
