@@ -2,15 +2,16 @@ package main
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
+
+	"github.com/sheafdb/sheaf/bench/contest"
 )
 
 // markdown is the table as one prints it, with a line below that says how much
 // else the machine had to do.
 func (t *table) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%d %s**\n\n", t.Callers, plural(t.Callers, "caller"))
+	fmt.Fprintf(&b, "**%d %s**\n\n", t.Callers, contest.Plural(t.Callers, "caller"))
 	b.WriteString("| | keys/s | min–max | to " + baseline + " | p50 ms | p95 ms | p99 ms | CPU µs/key | client CPU µs/key | charged B/key | disk B/key |\n")
 	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	busiest, retries := 0.0, 0
@@ -18,8 +19,8 @@ func (t *table) markdown() string {
 		r := &t.Rows[i]
 		m := &r.Median
 		fmt.Fprintf(&b, "| %s | %s | %s–%s | %s | %.2f | %.2f | %.2f | %.2f | %s | %.0f | %s |\n",
-			r.Contestant, thousands(m.KeysPerSecond), thousands(r.MinRate), thousands(r.MaxRate), known(r.Ratio),
-			m.P50MS, m.P95MS, m.P99MS, m.CPUMicrosPerKey, known(m.ClientCPUPerKey), m.ChargedBytesPerKey, whole(m.DeviceBytesPerKey))
+			r.Contestant, contest.Thousands(m.KeysPerSecond), contest.Thousands(r.MinRate), contest.Thousands(r.MaxRate), contest.Known(r.Ratio),
+			m.P50MS, m.P95MS, m.P99MS, m.CPUMicrosPerKey, contest.Known(m.ClientCPUPerKey), m.ChargedBytesPerKey, contest.Whole(m.DeviceBytesPerKey))
 		busiest = max(busiest, m.OthersCores)
 		retries += m.Retries
 	}
@@ -29,35 +30,4 @@ func (t *table) markdown() string {
 	}
 	b.WriteString("\n")
 	return b.String()
-}
-
-// known leaves out a number that does not apply, which is 0.
-func known(x float64) string {
-	if x == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.2f", x)
-}
-
-func whole(x float64) string {
-	if x == 0 {
-		return "–"
-	}
-	return thousands(x)
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
-}
-
-// thousands rounds to a whole number and groups its digits: 1234567 is 1,234,567.
-func thousands(x float64) string {
-	digits := strconv.FormatInt(int64(x+0.5), 10)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }

@@ -1,4 +1,4 @@
-package main
+package contest
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// machine is what the numbers depend on.
-type machine struct {
+// Machine is what the numbers depend on.
+type Machine struct {
 	CPU         string  `json:"cpu"`
 	Cores       int     `json:"cores"`
 	MemoryBytes int64   `json:"memory_bytes"`
@@ -20,8 +20,9 @@ type machine struct {
 	Load        float64 `json:"load"`        // average of the last minute, before the start
 }
 
-func readMachine(dir string) (machine, error) {
-	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version()}
+// ReadMachine describes the machine, for data under dir.
+func ReadMachine(dir string) (Machine, error) {
+	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version()}
 	files := make(map[string]string)
 	for _, name := range []string{"cpuinfo", "meminfo", "sys/kernel/osrelease", "loadavg", "self/mountinfo"} {
 		data, err := os.ReadFile("/proc/" + name)
@@ -50,7 +51,7 @@ func readMachine(dir string) (machine, error) {
 }
 
 // String is the line above the tables.
-func (m machine) String() string {
+func (m Machine) String() string {
 	cpu := m.CPU
 	if cpu == "" { // some architectures do not tell
 		cpu = "unknown CPU"
