@@ -1,0 +1,3 @@
+package main
+
+const fillSmallKeys = 100_000

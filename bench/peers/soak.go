@@ -1,0 +1,5 @@
+package main
+
+import "time"
+
+const soakLeast = 15 * time.Second
