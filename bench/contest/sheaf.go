@@ -103,9 +103,12 @@ func (s *Served) Write(entries []sheaf.Entry) (retries int, err error) {
 	return max(result.Attempts-1, 0), err
 }
 
-// Get reads one key at level LINEARIZABLE.
+// Get reads one key at level LINEARIZABLE; nil is one that is not there.
 func (s *Served) Get(ctx context.Context, key []byte) ([]byte, error) {
 	item, err := s.client.Get(ctx, key)
+	if errors.Is(err, sheaf.NotFound) {
+		return nil, nil
+	}
 	return item.Value, err
 }
 

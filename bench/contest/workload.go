@@ -48,6 +48,11 @@ func NewWorkload(keys int) *Workload {
 	return w
 }
 
+// First is the workload of the first keys only.
+func (w *Workload) First(keys int) *Workload {
+	return &Workload{keys: w.keys[:keys*KeyBytes], noise: w.noise, count: keys}
+}
+
 // Keys is how many keys there are.
 func (w *Workload) Keys() int { return w.count }
 

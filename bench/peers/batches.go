@@ -32,7 +32,7 @@ type row struct {
 }
 
 func runBatches(ctx context.Context, s *session) (finding, error) {
-	s.arena.Load = contest.NewWorkload(contest.KeySpace)
+	s.workload(contest.KeySpace)
 	chosen := s.chosen()
 	if len(chosen) == 0 {
 		return nil, errors.New("none of the contestants is installed")

@@ -9,6 +9,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/bench/contest"
@@ -63,7 +64,7 @@ func startEtcd(ctx context.Context, _ *contest.Arena, dir string) (contest.Conte
 	if err != nil {
 		return nil, err
 	}
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{addr}, Context: process.Alive()})
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{addr}, Context: process.Alive(), Logger: zap.NewNop()})
 	if err != nil {
 		process.Kill()
 		return nil, err

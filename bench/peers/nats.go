@@ -105,6 +105,8 @@ func (n *nats) Write(entries []sheaf.Entry) (int, error) {
 		return 0, err
 	}
 	defer n.give(conn)
+	ctx, cancel := context.WithTimeout(n.Alive(), natsTimeout)
+	defer cancel()
 	id := []string{uuid.NewString()}
 	var answer *client.Msg
 	for i := range entries {
@@ -115,7 +117,7 @@ func (n *nats) Write(entries []sheaf.Entry) (int, error) {
 			err = conn.PublishMsg(message)
 		} else {
 			message.Header["Nats-Batch-Commit"] = []string{"1"}
-			answer, err = conn.RequestMsg(message, natsTimeout)
+			answer, err = conn.RequestMsgWithContext(ctx, message)
 		}
 		if err != nil {
 			if n.Alive().Err() != nil {

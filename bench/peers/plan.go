@@ -39,6 +39,12 @@ type finding interface{ markdown() string }
 
 var scenarios = []scenario{
 	{"batches", "Batches of 1,000 entries, 32-byte keys drawn uniformly from 1,000,000, 128-byte values that do not compress.", runBatches},
+	{"memory", "Resident memory of a server that holds the keys, after it came to rest.", runMemory},
+	{"fill", "Batches that overwrite keys drawn from all that the store holds, over few keys and many.", runFill},
+	{"restart", "From the start of a server that was killed with SIGKILL to its answer to a read; the files are in the page cache.", runRestart},
+	{"pause", "How long the garbage collector stops all goroutines of the server, under batches.", runPause},
+	{"allocs", "Memory allocations in the server for one batch of 1,000 entries.", runAllocs},
+	{"soak", "Batches at 70 % of the highest rate, at fixed times whatever the server does; latency counts from the time a batch was due.", runSoak},
 }
 
 func scenarioNames() []string {
@@ -57,7 +63,7 @@ func (p *plan) quick() {
 }
 
 func parse(args []string) (plan, error) {
-	p := plan{WarmUp: 500 * time.Millisecond, Keys: 5_000_000, FillKeys: 10_000_000, Callers: []int{4}}
+	p := plan{WarmUp: 500 * time.Millisecond, Keys: 5_000_000, FillKeys: 10_000_000}
 	if slices.Contains(args, "-quick") || slices.Contains(args, "--quick") {
 		p.quick()
 	} else {
@@ -67,7 +73,7 @@ func parse(args []string) (plan, error) {
 	flags.Bool("quick", false, "a smoke run of a minute or two, unless other flags say otherwise: it shows that all runs")
 	names := flags.String("scenario", "batches", "what to run, of "+strings.Join(scenarioNames(), ",")+", or all")
 	only := flags.String("only", "", "contestants to run, of "+strings.Join(entrantNames(), ","))
-	flags.Func("callers", "numbers of concurrent callers, one table of batches each; others use the first (default 4)", p.setCallers)
+	callers := flags.String("callers", "4", "numbers of concurrent callers, one table of batches each; others use the first")
 	flags.IntVar(&p.Rounds, "rounds", p.Rounds, "rounds per contestant")
 	flags.DurationVar(&p.Timed, "timed", p.Timed, "length of the timed part of a round")
 	flags.IntVar(&p.Keys, "keys", p.Keys, "keys that memory, restart and pause load")
@@ -81,6 +87,9 @@ func parse(args []string) (plan, error) {
 	}
 	if flags.NArg() > 0 {
 		return p, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err := p.setCallers(*callers); err != nil {
+		return p, err
 	}
 	if *only != "" {
 		p.only = strings.Split(*only, ",")
@@ -104,11 +113,10 @@ func parse(args []string) (plan, error) {
 }
 
 func (p *plan) setCallers(list string) error {
-	p.Callers = nil
 	for text := range strings.SplitSeq(list, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 || n > maxCallers {
-			return fmt.Errorf("%q: it needs numbers from 1 to %d, such as 1,4,16", text, maxCallers)
+			return fmt.Errorf("-callers has %q: it needs numbers from 1 to %d, such as 1,4,16", text, maxCallers)
 		}
 		p.Callers = append(p.Callers, n)
 	}

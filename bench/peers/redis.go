@@ -20,6 +20,7 @@ const redisProgram = "redis-server"
 type redis struct {
 	*contest.Process
 	lines
+	addr string
 }
 
 // startRedis returns what starts Redis with its defaults but for snapshots, which
@@ -43,7 +44,7 @@ func serveRedis(ctx context.Context, dir string, options ...string) (*redis, err
 		return nil, err
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	r := &redis{Process: process, lines: lines{alive: process.Alive(), dial: func() (net.Conn, error) { return process.Dial(addr) }}}
+	r := &redis{Process: process, addr: addr, lines: lines{alive: process.Alive(), dial: func() (net.Conn, error) { return process.Dial(addr) }}}
 	// It listens before it is ready for commands, and a first connection is one
 	// thing less for the first round.
 	if err := r.use(func(*line) error { return nil }); err != nil {
@@ -85,7 +86,7 @@ func appendBulk(out, text []byte) []byte {
 	return append(append(out, text...), "\r\n"...)
 }
 
-// Get reads one key. While Redis loads its log the answer is an error.
+// Get reads one key; nil is one that is not there. While Redis loads its log the answer is an error.
 func (r *redis) Get(_ context.Context, key []byte) (value []byte, err error) {
 	err = r.use(func(c *line) error {
 		c.out = appendBulk(append(c.out[:0], "*2\r\n$3\r\nGET\r\n"...), key)
@@ -97,8 +98,11 @@ func (r *redis) Get(_ context.Context, key []byte) (value []byte, err error) {
 			return err
 		}
 		length, err := strconv.Atoi(string(bytes.TrimSpace(bytes.TrimPrefix(answer, []byte("$")))))
-		if err != nil || length < 0 {
+		if err != nil {
 			return fmt.Errorf("redis answered %q", answer)
+		}
+		if length < 0 {
+			return nil
 		}
 		value = make([]byte, length+2)
 		_, err = io.ReadFull(c.in, value)

@@ -116,6 +116,9 @@ type running struct {
 // end ends the contestant and removes its data.
 func (r *running) end() error { return errors.Join(r.Close(), os.RemoveAll(r.dir)) }
 
+// joinEnd ends a contestant when a scenario is done with it.
+func joinEnd(err error, r *running) error { return errors.Join(err, r.end()) }
+
 // save writes the files that were asked for.
 func (s *session) save() error {
 	var err error

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/sheafdb/sheaf/bench/contest"
+)
+
+// What a run may not exceed.
+const (
+	soakMaxP95 = 1.5 // the p95 of the last third over that of the first
+	soakMaxRSS = 1.1 // the most memory after the first third over the most in it
+)
+
+// judge says what grew that should not have. The first third is the warm-up.
+func (f *soakFound) judge() {
+	f.Failures = []string{}
+	third := len(f.Samples) / 3
+	if third == 0 {
+		f.Failures = append(f.Failures, "the run was too short to have thirds")
+		return
+	}
+	first, last, after := f.Samples[:third], f.Samples[len(f.Samples)-third:], f.Samples[third:]
+	p95 := func(s soakSample) float64 { return s.P95MS }
+	if early, late := contest.Median(column(first, p95)), contest.Median(column(last, p95)); late > soakMaxP95*early {
+		f.Failures = append(f.Failures, fmt.Sprintf("p95 went from %.2f to %.2f ms", early, late))
+	}
+	rss := func(s soakSample) float64 { return float64(s.ResidentBytes) }
+	if early, late := slices.Max(column(first, rss)), slices.Max(column(after, rss)); late > soakMaxRSS*early {
+		f.Failures = append(f.Failures, fmt.Sprintf("memory went from %s to %s MiB", mib(int64(early)), mib(int64(late))))
+	}
+	// Goroutines come and go with the calls; a leak lifts even the lowest count.
+	goroutines := func(s soakSample) float64 { return s.Goroutines }
+	if early, late := slices.Max(column(first, goroutines)), slices.Min(column(last, goroutines)); late > early {
+		f.Failures = append(f.Failures, fmt.Sprintf("goroutines went from at most %.0f to at least %.0f", early, late))
+	}
+}
+
+func column(samples []soakSample, of func(soakSample) float64) []float64 {
+	values := make([]float64, len(samples))
+	for i := range samples {
+		values[i] = of(samples[i])
+	}
+	return values
+}
+
+func (f *soakFound) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s for %.0f s at %s keys/s; the highest lasting rate was %s.\n\n", f.Contestant, f.Seconds,
+		contest.Thousands(f.Target), contest.Thousands(f.PeakRate))
+	b.WriteString("| third | keys/s | p50 ms | p95 ms | p99 ms | resident MiB | goroutines | GC pause p99 ms | log MiB |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	if third := len(f.Samples) / 3; third > 0 {
+		for i, name := range []string{"first", "second", "last"} {
+			part := f.Samples[i*third : (i+1)*third]
+			if i == 2 {
+				part = f.Samples[len(f.Samples)-third:]
+			}
+			m := func(of func(soakSample) float64) float64 { return contest.Median(column(part, of)) }
+			fmt.Fprintf(&b, "| %s | %s | %.2f | %.2f | %.2f | %s | %.0f | %.3g | %s |\n", name,
+				contest.Thousands(m(func(s soakSample) float64 { return s.KeysPerSecond })),
+				m(func(s soakSample) float64 { return s.P50MS }), m(func(s soakSample) float64 { return s.P95MS }),
+				m(func(s soakSample) float64 { return s.P99MS }),
+				mib(int64(m(func(s soakSample) float64 { return float64(s.ResidentBytes) }))),
+				m(func(s soakSample) float64 { return s.Goroutines }), m(func(s soakSample) float64 { return s.PauseP99MS }),
+				mib(int64(m(func(s soakSample) float64 { return s.LogBytes }))))
+		}
+	}
+	b.WriteString("\n")
+	if len(f.Failures) == 0 {
+		b.WriteString("Nothing grew that should not.\n")
+	}
+	for _, failure := range f.Failures {
+		fmt.Fprintf(&b, "FAILED: %s.\n", failure)
+	}
+	return b.String()
+}
+
+// The curves of a soak, one plot below the other.
+var soakCurves = []struct {
+	name string
+	of   func(soakSample) float64
+}{
+	{"keys/s", func(s soakSample) float64 { return s.KeysPerSecond }},
+	{"p95 of a batch, ms", func(s soakSample) float64 { return s.P95MS }},
+	{"resident memory, MiB", func(s soakSample) float64 { return float64(s.ResidentBytes) / (1 << 20) }},
+	{"log, MiB", func(s soakSample) float64 { return s.LogBytes / (1 << 20) }},
+}
+
+const (
+	curveHeight = 110
+	curveStep   = 150
+)
+
+// soakChart draws the curves over time.
+func soakChart(f *soakFound) []byte {
+	var b bytes.Buffer
+	height := chartTop + len(soakCurves)*curveStep + 20
+	openSVG(&b, height, fmt.Sprintf("%s for %.0f s at %s keys/s", f.Contestant, f.Seconds, short(f.Target)))
+	seconds := 1.0
+	for _, s := range f.Samples {
+		seconds = max(seconds, s.Second)
+	}
+	x := func(second float64) float64 { return plotLeft + second/seconds*(plotRight-plotLeft) }
+	for i, curve := range soakCurves {
+		bottom := chartTop + i*curveStep + curveHeight
+		values := column(f.Samples, curve.of)
+		most := 0.0
+		if len(values) > 0 {
+			most = slices.Max(values)
+		}
+		step := niceStep(most)
+		top := max(step, math.Ceil(most/step)*step)
+		y := func(value float64) float64 { return float64(bottom) - value/top*curveHeight }
+		fmt.Fprintf(&b, "<text class=\"class\" x=\"16\" y=\"%d\">%s</text>\n", bottom-curveHeight/2, curve.name)
+		for _, mark := range []float64{0, top} {
+			fmt.Fprintf(&b, "<line class=\"grid\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>\n", plotLeft, y(mark), plotRight, y(mark))
+			fmt.Fprintf(&b, "<text class=\"soft\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", plotLeft-8, y(mark)+5, short(mark))
+		}
+		b.WriteString("<polyline class=\"line\" points=\"")
+		for n, value := range values {
+			fmt.Fprintf(&b, "%.1f,%.1f ", x(f.Samples[n].Second), y(value))
+		}
+		b.WriteString("\"/>\n")
+	}
+	for _, share := range []float64{0, .25, .5, .75, 1} {
+		fmt.Fprintf(&b, "<text class=\"soft\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.0f s</text>\n", x(share*seconds), height-8, share*seconds)
+	}
+	b.WriteString("</svg>\n")
+	return b.Bytes()
+}
