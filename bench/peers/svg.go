@@ -13,7 +13,7 @@ import (
 // The chart's sizes, in pixels.
 const (
 	chartWidth  = 860
-	plotLeft    = 190
+	plotLeft    = 204
 	plotRight   = 770
 	barHeight   = 18
 	barStep     = 26
