@@ -95,3 +95,19 @@ func TestBatchHasTheSizesAndNoKeyTwice(t *testing.T) {
 		}
 	}
 }
+
+func TestUniformBatchOfAsManyKeysAsThereAreHasEachOnce(t *testing.T) {
+	w := NewWorkload(2 * BatchEntries).First(BatchEntries)
+	entries := make([]sheaf.Entry, BatchEntries)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 20 {
+		w.Uniform(entries, rng)
+		seen := make(map[string]bool)
+		for _, e := range entries {
+			seen[string(e.Key)] = true
+		}
+		if len(seen) != w.Keys() {
+			t.Fatalf("a batch has %d of %d keys", len(seen), w.Keys())
+		}
+	}
+}
