@@ -32,6 +32,8 @@ type diskGuard struct {
 // diskSizes are the sizes that depend on the disk.
 type diskSizes struct {
 	log, logMost, segment, lowWater, ballast int64
+	// recycled is how many segments are kept when a cut gives them back.
+	recycled int
 }
 
 // sizesFor fits the sizes to a disk of total bytes; 0 in the configuration
@@ -44,6 +46,9 @@ func sizesFor(total int64, logBytes, lowWater, ballast int64) diskSizes {
 		s.logMost = max(s.log, total/4)
 	}
 	s.segment = clamp(s.log/32, mib, 64*mib)
+	// A memory store's cut gives half of the log back at once; what is not kept has to
+	// be written through again. On a small disk it is worth more as room.
+	s.recycled = int(clamp(total/100/s.segment, 4, 16))
 	if s.lowWater == 0 {
 		// The log writes its next segments in the background.
 		s.lowWater = 2*s.segment + clamp(total/20, 4*mib, 256*mib)

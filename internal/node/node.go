@@ -42,10 +42,6 @@ type Options struct {
 	Tracing bool
 }
 
-// recycledSegments is what a cut of the log gives back when it is made at an
-// eighth of the bound.
-const recycledSegments = 4
-
 // groupID is the number of the node's one group in the log.
 const groupID = 1
 
@@ -152,7 +148,7 @@ func (n *Node) recover(ctx context.Context) error {
 	replay := group.NewReplay(groupID, n.store, n.opts.Logger)
 	began := time.Now()
 	n.log, err = wal.Open(wal.Config{
-		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: n.disk.sizes.segment, Recycled: recycledSegments, Logger: n.opts.Logger,
+		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: n.disk.sizes.segment, Recycled: n.disk.sizes.recycled, Logger: n.opts.Logger,
 	}, func(e wal.Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err

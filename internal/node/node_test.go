@@ -224,8 +224,8 @@ func TestSizesFitTheDisk(t *testing.T) {
 		total int64
 		want  diskSizes
 	}{
-		{64 * mib, diskSizes{log: 16 * mib, logMost: 16 * mib, segment: 1 * mib, lowWater: 6 * mib, ballast: 64 * mib / 50}},
-		{1 << 40, diskSizes{log: 1024 * mib, logMost: 1 << 38, segment: 32 * mib, lowWater: 320 * mib, ballast: 64 * mib}},
+		{64 * mib, diskSizes{log: 16 * mib, logMost: 16 * mib, segment: 1 * mib, lowWater: 6 * mib, ballast: 64 * mib / 50, recycled: 4}},
+		{1 << 40, diskSizes{log: 1024 * mib, logMost: 1 << 38, segment: 32 * mib, lowWater: 320 * mib, ballast: 64 * mib, recycled: 16}},
 	} {
 		if got := sizesFor(tc.total, 0, 0, 0); got != tc.want {
 			t.Errorf("%d MiB: %+v, want %+v", tc.total/mib, got, tc.want)
