@@ -2,12 +2,13 @@
 //
 //	go -C bench run ./wire
 //
-// Two contestants get the same encoded batches over gRPC: "putall", the real
+// Three contestants get the same encoded batches over gRPC: "putall", the real
 // face and coordinator over a group that walks the entries, sums their ETag and
-// drops them, and "blob", a handler that only receives the bytes. Each serves in
-// a process of its own, so that its CPU time and its allocations can be told
-// from the client's. They take turns, round by round; the numbers are medians
-// over the rounds, and the ratios are of the two rounds of one pair.
+// drops them; "blob", a handler that only receives the bytes; and "copied", which
+// also puts them into one buffer of its own, as whoever keeps a batch must. Each
+// serves in a process of its own, so that its CPU time and its allocations can be
+// told from the client's. They take turns, round by round; the numbers are
+// medians over the rounds, and a ratio is of two turns of one round.
 //
 // The package runs on Linux, inside the bench module, and client and servers
 // share one machine. It measures neither log nor store: that is ./limits. It

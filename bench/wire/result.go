@@ -24,9 +24,6 @@ type report struct {
 type table struct {
 	Callers int   `json:"callers"`
 	Rows    []row `json:"rows"`
-	// The first contestant over the second, pair by pair.
-	Rate      ratios `json:"rate_ratio"`
-	ServerCPU ratios `json:"server_cpu_ratio"`
 }
 
 // row is the outcome of one contestant. Each field of Median is a median of its
@@ -35,9 +32,12 @@ type row struct {
 	Contestant string   `json:"contestant"`
 	Median     sample   `json:"median"`
 	Rounds     []sample `json:"rounds"`
+	// PutAll's numbers over this contestant's, pair by pair.
+	Rate      ratios `json:"rate_ratio"`
+	ServerCPU ratios `json:"server_cpu_ratio"`
 }
 
-// ratios are of rounds that ran one after the other and so met the same machine.
+// ratios are of turns that came one after the other and so met the same machine.
 type ratios struct {
 	Median float64   `json:"median"`
 	Pairs  []float64 `json:"pairs"`
@@ -45,17 +45,20 @@ type ratios struct {
 
 func newTable(callers int, rounds [len(contestants)][]sample) table {
 	t := table{Callers: callers}
+	ours := rounds[slices.Index(contestants[:], putAll)]
 	for i, name := range contestants {
-		t.Rows = append(t.Rows, row{Contestant: name, Median: medianOf(rounds[i]), Rounds: rounds[i]})
+		t.Rows = append(t.Rows, row{
+			Contestant: name, Median: medianOf(rounds[i]), Rounds: rounds[i],
+			Rate:      newRatios(ours, rounds[i], func(s *sample) float64 { return s.KeysPerSecond }),
+			ServerCPU: newRatios(ours, rounds[i], func(s *sample) float64 { return s.ServerCPUPerKey }),
+		})
 	}
-	t.Rate = newRatios(rounds, func(s *sample) float64 { return s.KeysPerSecond })
-	t.ServerCPU = newRatios(rounds, func(s *sample) float64 { return s.ServerCPUPerKey })
 	return t
 }
 
-func newRatios(rounds [len(contestants)][]sample, field func(*sample) float64) (r ratios) {
-	for n := range rounds[0] {
-		r.Pairs = append(r.Pairs, field(&rounds[0][n])/field(&rounds[1][n]))
+func newRatios(ours, theirs []sample, field func(*sample) float64) (r ratios) {
+	for n := range ours {
+		r.Pairs = append(r.Pairs, field(&ours[n])/field(&theirs[n]))
 	}
 	r.Median = measure.Median(r.Pairs)
 	return r
@@ -94,8 +97,13 @@ func (t table) markdown() string {
 			measure.Thousands(m.KeysPerSecond), m.P50MS, m.P99MS, m.ServerCPUPerKey, m.ClientCPUPerKey,
 			m.ObjectsPerCall, m.TinyPerCall, measure.Thousands(m.BytesPerCall))
 	}
-	fmt.Fprintf(&b, "\n`%s` over `%s`, pair by pair:\n\n", contestants[0], contestants[1])
-	fmt.Fprintf(&b, "- rate %s\n- server CPU %s\n", t.Rate, t.ServerCPU)
+	b.WriteString("\nPair by pair, median (least to most: all):\n\n")
+	for _, r := range t.Rows {
+		if r.Contestant != putAll {
+			fmt.Fprintf(&b, "- rate of `%s` over `%s`: %s\n", putAll, r.Contestant, r.Rate)
+			fmt.Fprintf(&b, "- server CPU of `%s` over `%s`: %s\n", putAll, r.Contestant, r.ServerCPU)
+		}
+	}
 	return b.String()
 }
 

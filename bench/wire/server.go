@@ -9,7 +9,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
 	"github.com/sheafdb/sheaf"
 	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
@@ -22,18 +24,22 @@ import (
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
-// The contestants, in the order of their turns. The ratios are of the first over
-// the second.
-var contestants = [...]string{"putall", "blob"}
+// The contestants, in the order of their turns: putall stands between the two
+// that it is compared with.
+var contestants = [...]string{"copied", putAll, "blob"}
+
+const putAll = "putall"
 
 // newServer makes the server of a contestant. stop ends what is behind it.
 func newServer(name string) (server *grpc.Server, stop func(), err error) {
 	switch name {
-	case "putall":
+	case putAll:
 		server, stop = newPutAll()
 		return server, stop, nil
 	case "blob":
-		return newBlob(), func() {}, nil
+		return newBlob(false), func() {}, nil
+	case "copied":
+		return newBlob(true), func() {}, nil
 	}
 	return nil, nil, fmt.Errorf("there is no contestant %q", name)
 }
@@ -77,8 +83,9 @@ func (s *sink) Propose(_ context.Context, cmd *wire.Command, timing *group.Timin
 }
 
 // newBlob is a bare gRPC server under the transport settings of package rpc,
-// which keeps them to itself: they are set here again.
-func newBlob() *grpc.Server {
+// which keeps them to itself: they are set here again. It drops each request, and
+// before that copies it into one new buffer if asked to.
+func newBlob(copied bool) *grpc.Server {
 	limits := sheaf.DefaultLimits()
 	server := grpc.NewServer(
 		grpc.ForceServerCodecV2(codec{}),
@@ -90,26 +97,24 @@ func newBlob() *grpc.Server {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.WaitForHandlers(true),
 	)
-	server.RegisterService(&blobService, nil)
-	return server
-}
-
-// blobService has PutAll's name, so that the requests of both are the same bytes
-// on the wire, and like package rpc handles it as a stream.
-var blobService = grpc.ServiceDesc{
-	ServiceName: sheafv1.KVService_ServiceDesc.ServiceName,
-	HandlerType: (*any)(nil),
-	Streams: []grpc.StreamDesc{{
-		StreamName: "PutAll",
-		Handler: func(_ any, stream grpc.ServerStream) error {
+	// PutAll's name makes the requests the same bytes on the wire. It is handled
+	// as a stream, like in package rpc.
+	server.RegisterService(&grpc.ServiceDesc{
+		ServiceName: sheafv1.KVService_ServiceDesc.ServiceName,
+		HandlerType: (*any)(nil),
+		Streams: []grpc.StreamDesc{{StreamName: "PutAll", Handler: func(_ any, stream grpc.ServerStream) error {
 			var request blob
 			if err := stream.RecvMsg(&request); err != nil {
 				return err
 			}
 			defer request.pieces.Free()
+			if copied && len(request.pieces.Materialize()) == 0 {
+				return status.Error(codes.InvalidArgument, "the request is empty")
+			}
 			return stream.SendMsg(&blobAnswer)
-		},
-	}},
+		}}},
+	}, nil)
+	return server
 }
 
 // blobAnswer is as long as an answer of PutAll.
