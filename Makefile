@@ -10,7 +10,9 @@ RACE = . ./anybatch ./shardmap ./internal/wire/... ./internal/admission/... ./in
 BENCH = ./client ./internal/rpc ./internal/web ./internal/wire ./internal/coordinator ./internal/group \
 	./internal/wal ./internal/apply ./internal/store/... ./shardmap
 
-.PHONY: help build test race vet fmt format lint generate docs fuzz bench benchdiff ci
+INVARIANTS = ./internal/wire/... ./internal/group/... ./internal/coordinator/... ./internal/rpc/... ./internal/contract/... ./client/...
+
+.PHONY: help build test race invariants vet fmt format lint generate docs fuzz bench benchdiff ci
 
 help: ## list the tasks
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -24,6 +26,9 @@ test: ## run every test
 
 race: ## run the core's tests under the race detector
 	go test -race $(RACE)
+
+invariants: ## run the tests of the path with released buffers overwritten
+	go test -tags invariants $(INVARIANTS)
 
 vet: ## go vet, and that go.mod is tidy
 	go vet ./...
@@ -59,4 +64,4 @@ bench: ## run the benchmarks of the path, into bench.out
 benchdiff: ## compare bench.out with BASE (default bench.base.out)
 	$(TOOL) benchstat $(or $(BASE),bench.base.out) bench.out
 
-ci: build vet fmt test race ## exactly what CI runs
+ci: build vet fmt test race invariants ## exactly what CI runs

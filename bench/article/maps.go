@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 	"sync"
 
 	"github.com/puzpuzpuz/xsync/v4"
+
+	"github.com/sheafdb/sheaf/shardmap"
 )
 
 // entry of a batch. Its bytes are the request's: who keeps them copies them.
@@ -36,7 +39,17 @@ var keepers = []struct {
 	{"map + RWMutex", func(hint int) keeper { return &lockedMap{values: make(map[string]versioned, hint)} }},
 	{articleSharded, func(hint int) keeper { return newSharded(hint) }},
 	{"xsync.Map", func(hint int) keeper { return &xsyncMap{xsync.NewMap[string, versioned](xsync.WithPresize(hint))} }},
+	{"shardmap.Map", func(int) keeper { return &ourMap{shardmap.New[versioned]()} }},
+	{ourBytesName, newOurBytes},
+	{noMap, func(int) keeper { return &hashAndCopy{seed: maphash.MakeSeed()} }},
 }
+
+// Rows that the notes speak of.
+const (
+	ourBytesName = "shardmap.Bytes"
+	// noMap is not a map: what every map must do at least.
+	noMap = "hashing and copying alone"
+)
 
 func keep(e *entry, version uint64) versioned { return versioned{version, bytes.Clone(e.value)} }
 
@@ -121,3 +134,77 @@ func (m *xsyncMap) putAll(entries []entry, version uint64) {
 }
 
 func (m *xsyncMap) get(key []byte) (versioned, bool) { return m.Load(string(key)) }
+
+// ourMap copies keys and values as the others do; a batch is one PutAll.
+type ourMap struct{ m *shardmap.Map[versioned] }
+
+func (m *ourMap) putAll(entries []entry, version uint64) {
+	batch := make([]shardmap.Entry[versioned], len(entries))
+	for i := range entries {
+		batch[i] = shardmap.Entry[versioned]{Key: string(entries[i].key), Value: keep(&entries[i], version)}
+	}
+	m.m.PutAll(batch)
+}
+
+func (m *ourMap) get(key []byte) (versioned, bool) { return m.m.Get(string(key)) }
+
+// ourBytes keeps the version before the value.
+type ourBytes struct {
+	m       *shardmap.Bytes
+	batches sync.Pool // of *[]shardmap.BytesEntry
+}
+
+func newOurBytes(hint int) keeper {
+	m := &ourBytes{m: shardmap.NewBytes(), batches: sync.Pool{New: func() any { return new([]shardmap.BytesEntry) }}}
+	m.m.Reserve(hint)
+	return m
+}
+
+func (m *ourBytes) putAll(entries []entry, version uint64) {
+	batch := m.batches.Get().(*[]shardmap.BytesEntry)
+	defer m.batches.Put(batch)
+	*batch = (*batch)[:0]
+	prefix := binary.BigEndian.AppendUint64(nil, version)
+	for i := range entries {
+		*batch = append(*batch, shardmap.BytesEntry{Key: entries[i].key, Prefix: prefix, Value: entries[i].value})
+	}
+	m.m.PutAll(*batch)
+}
+
+func (m *ourBytes) get(key []byte) (versioned, bool) {
+	v, ok := m.m.Get(nil, key)
+	if !ok {
+		return versioned{}, false
+	}
+	return versioned{binary.BigEndian.Uint64(v), v[8:]}, true
+}
+
+// hashAndCopy keeps the last batch, in one piece of memory.
+type hashAndCopy struct {
+	mu      sync.Mutex
+	seed    maphash.Seed
+	sum     uint64
+	data    []byte
+	version uint64
+	entries int
+}
+
+func (m *hashAndCopy) putAll(entries []entry, version uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.data, m.version, m.entries = m.data[:0], version, len(entries)
+	for i := range entries {
+		m.sum += maphash.Bytes(m.seed, entries[i].key)
+		m.data = append(append(m.data, entries[i].key...), entries[i].value...)
+	}
+}
+
+func (m *hashAndCopy) get(key []byte) (versioned, bool) {
+	for i := range m.entries {
+		at := m.data[i*(keyBytes+valueBytes):]
+		if bytes.Equal(at[:keyBytes], key) {
+			return versioned{m.version, at[keyBytes : keyBytes+valueBytes]}, true
+		}
+	}
+	return versioned{}, false
+}

@@ -9,19 +9,9 @@ import (
 	"slices"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/bench/contest"
 	"github.com/sheafdb/sheaf/bench/measure"
 )
-
-// contestant is one way to make a batch durable.
-type contestant interface {
-	// write returns when the batch is on disk, and how often it had to be sent
-	// again. Many callers write at once.
-	write(entries []sheaf.Entry) (retries int, err error)
-	// pid is the process whose CPU time and bytes are the contestant's price.
-	pid() int
-	// close ends it. Its directory is removed afterwards.
-	close() error
-}
 
 // entrant says how a contestant is started.
 type entrant struct {
@@ -30,7 +20,7 @@ type entrant struct {
 	oneWriter bool
 	// served: it needs the server program.
 	served bool
-	start  func(ctx context.Context, a *arena, dir string) (contestant, error)
+	start  contest.Start
 }
 
 // baseline is the entrant that the ratios refer to.
@@ -38,9 +28,9 @@ const baseline = "pebble-direct"
 
 var entrants = []entrant{
 	{name: "fdatasync", oneWriter: true, start: startDisk},
-	{name: baseline, start: startPebble},
-	{name: "sheaf-pebble", served: true, start: serveStore("pebble")},
-	{name: "sheaf-memory", served: true, start: serveStore("memory")},
+	{name: baseline, start: contest.Pebble(true)},
+	{name: "sheaf-pebble", served: true, start: contest.Sheaf("pebble", sheaf.Linearizable)},
+	{name: "sheaf-memory", served: true, start: contest.Sheaf("memory", sheaf.Linearizable)},
 }
 
 func contestantNames() []string {
@@ -69,27 +59,19 @@ func (p *plan) needsServer() bool {
 	return slices.ContainsFunc(p.chosen(), func(e entrant) bool { return e.served })
 }
 
-// arena is what all contestants share.
-type arena struct {
-	dir    string // on the disk that is measured
-	server string // path of the server program, "" if nobody needs it
-	device device
-	load   *workload
-}
-
-// contest runs the rounds for one number of callers. Each contestant starts on
+// measure runs the rounds for one number of callers. Each contestant starts on
 // an empty directory and keeps its data from round to round: after the first it
 // overwrites keys, and meets the flushes and compactions of a store in use.
-func (a *arena) contest(ctx context.Context, p plan, callers int) (t table, err error) {
+func compete(ctx context.Context, a *contest.Arena, p plan, callers int) (t table, err error) {
 	chosen := p.chosen()
-	running := make([]contestant, 0, len(chosen))
+	running := make([]contest.Contestant, 0, len(chosen))
 	defer func() {
 		for i, c := range running {
-			err = errors.Join(err, c.close(), os.RemoveAll(a.dirOf(chosen[i], callers)))
+			err = errors.Join(err, c.Close(), os.RemoveAll(dirOf(a, chosen[i], callers)))
 		}
 	}()
 	for _, e := range chosen {
-		dir := a.dirOf(e, callers)
+		dir := dirOf(a, e, callers)
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return t, err
 		}
@@ -99,15 +81,18 @@ func (a *arena) contest(ctx context.Context, p plan, callers int) (t table, err 
 		}
 		running = append(running, c)
 	}
-	rounds := make([][]sample, len(chosen))
+	rounds := make([][]contest.Sample, len(chosen))
 	for n := range p.Rounds {
 		for i, e := range chosen {
 			writers := callers
 			if e.oneWriter {
 				writers = 1
 			}
-			r := round{contestant: running[i], load: a.load, device: a.device, callers: writers, plan: p, seed: uint64(n)}
-			s, err := r.run(ctx)
+			r := contest.Round{
+				Contestant: running[i], Draw: a.Load.Neighbours, Device: a.Device, Callers: writers,
+				WarmUp: p.WarmUp, Timed: p.Timed, Seed: uint64(n),
+			}
+			s, err := r.Run(ctx)
 			if err != nil {
 				return t, fmt.Errorf("%s with %d callers: %w", e.name, callers, err)
 			}
@@ -118,12 +103,12 @@ func (a *arena) contest(ctx context.Context, p plan, callers int) (t table, err 
 	}
 	t.Callers = callers
 	for i, e := range chosen {
-		t.Rows = append(t.Rows, summarise(e.name, rounds[i]))
+		t.Rows = append(t.Rows, row{Row: contest.Summarise(e.name, rounds[i])})
 	}
 	t.compare(baseline)
 	return t, nil
 }
 
-func (a *arena) dirOf(e entrant, callers int) string {
-	return filepath.Join(a.dir, fmt.Sprintf("%s-%d", e.name, callers))
+func dirOf(a *contest.Arena, e entrant, callers int) string {
+	return filepath.Join(a.Dir, fmt.Sprintf("%s-%d", e.name, callers))
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/bench/contest"
 )
 
 // diskFileBytes is the size of a segment of Sheaf's log.
@@ -23,12 +24,12 @@ type disk struct {
 	offset int64
 }
 
-func startDisk(_ context.Context, _ *arena, dir string) (contestant, error) {
+func startDisk(_ context.Context, _ *contest.Arena, dir string) (contest.Contestant, error) {
 	file, err := os.Create(filepath.Join(dir, "blocks"))
 	if err != nil {
 		return nil, err
 	}
-	d := &disk{file: file, bytes: make([]byte, batchBytes)}
+	d := &disk{file: file, bytes: make([]byte, contest.BatchBytes)}
 	rng := rand.New(rand.NewPCG(3, 0))
 	for i := range d.bytes {
 		d.bytes[i] = byte(rng.Uint32())
@@ -47,17 +48,20 @@ func startDisk(_ context.Context, _ *arena, dir string) (contestant, error) {
 	return d, nil
 }
 
-// write has one caller. Whatever the entries are, they are as many bytes.
-func (d *disk) write([]sheaf.Entry) (int, error) {
-	if d.offset+batchBytes > diskFileBytes {
+// Write has one caller. Whatever the entries are, they are as many bytes.
+func (d *disk) Write([]sheaf.Entry) (int, error) {
+	if d.offset+contest.BatchBytes > diskFileBytes {
 		d.offset = 0
 	}
 	if _, err := d.file.WriteAt(d.bytes, d.offset); err != nil {
 		return 0, err
 	}
-	d.offset += batchBytes
+	d.offset += contest.BatchBytes
 	return 0, syscall.Fdatasync(int(d.file.Fd()))
 }
 
-func (d *disk) pid() int     { return os.Getpid() }
-func (d *disk) close() error { return d.file.Close() }
+// PID is that of this process.
+func (d *disk) PID() int { return os.Getpid() }
+
+// Close closes the file.
+func (d *disk) Close() error { return d.file.Close() }

@@ -8,6 +8,8 @@
 // turns, round by round, so that a machine which is busy for a while is busy for
 // all of them; the numbers are medians over the rounds.
 //
+// Turns and meters are those of bench/contest.
+//
 // The package builds the server from the tree around it and reads /proc, so it
 // runs on Linux, inside the bench module. It measures on one machine: client and
 // server share its cores. It does not measure reads, and decides nothing: it
@@ -27,6 +29,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sheafdb/sheaf/bench/contest"
 	"github.com/sheafdb/sheaf/bench/measure"
 )
 
@@ -114,19 +117,22 @@ func run(ctx context.Context, p plan) (err error) {
 	if err != nil {
 		return err
 	}
-	a := arena{dir: dir, load: newWorkload()}
-	if a.device, err = deviceOf(dir); err != nil {
+	a := contest.Arena{Dir: dir, Load: contest.NewWorkload(contest.KeySpace)}
+	if a.Device, err = contest.DeviceOf(dir); err != nil {
 		return err
 	}
 	if p.needsServer() {
-		if a.server, err = buildServer(ctx, dir); err != nil {
+		if a.Server, err = contest.BuildServer(ctx, dir); err != nil {
 			return err
 		}
 	}
 	fmt.Printf("%s\n", m)
-	r := report{Machine: m, Plan: p, BatchEntries: batchEntries, KeyBytes: keyBytes, ValueBytes: valueBytes, Keys: keySpace}
+	r := report{
+		Machine: m, Plan: p, BatchEntries: contest.BatchEntries, KeyBytes: contest.KeyBytes,
+		ValueBytes: contest.ValueBytes, Keys: contest.KeySpace,
+	}
 	for _, callers := range p.Callers {
-		t, err := a.contest(ctx, p, callers)
+		t, err := compete(ctx, &a, p, callers)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sheafdb/sheaf/bench/contest"
 	"github.com/sheafdb/sheaf/bench/measure"
 )
 
@@ -11,7 +12,7 @@ import (
 // else the machine had to do.
 func (t *table) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%d %s**\n\n", t.Callers, plural(t.Callers, "caller"))
+	fmt.Fprintf(&b, "**%d %s**\n\n", t.Callers, contest.Plural(t.Callers, "caller"))
 	b.WriteString("| | keys/s | min–max | to " + baseline + " | p50 ms | p95 ms | p99 ms | CPU µs/key | client CPU µs/key | charged B/key | disk B/key |\n")
 	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	busiest, retries := 0.0, 0
@@ -19,8 +20,8 @@ func (t *table) markdown() string {
 		r := &t.Rows[i]
 		m := &r.Median
 		fmt.Fprintf(&b, "| %s | %s | %s–%s | %s | %.2f | %.2f | %.2f | %.2f | %s | %.0f | %s |\n",
-			r.Contestant, measure.Thousands(m.KeysPerSecond), measure.Thousands(r.MinRate), measure.Thousands(r.MaxRate), known(r.Ratio),
-			m.P50MS, m.P95MS, m.P99MS, m.CPUMicrosPerKey, known(m.ClientCPUPerKey), m.ChargedBytesPerKey, whole(m.DeviceBytesPerKey))
+			r.Contestant, measure.Thousands(m.KeysPerSecond), measure.Thousands(r.MinRate), measure.Thousands(r.MaxRate), contest.Known(r.Ratio),
+			m.P50MS, m.P95MS, m.P99MS, m.CPUMicrosPerKey, contest.Known(m.ClientCPUPerKey), m.ChargedBytesPerKey, contest.Whole(m.DeviceBytesPerKey))
 		busiest = max(busiest, m.OthersCores)
 		retries += m.Retries
 	}
@@ -30,26 +31,4 @@ func (t *table) markdown() string {
 	}
 	b.WriteString("\n")
 	return b.String()
-}
-
-// known leaves out a number that does not apply, which is 0.
-func known(x float64) string {
-	if x == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.2f", x)
-}
-
-func whole(x float64) string {
-	if x == 0 {
-		return "–"
-	}
-	return measure.Thousands(x)
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
 }

@@ -38,8 +38,8 @@ func ReadMachine(dir string) (Machine, error) {
 	if err != nil {
 		return m, err
 	}
-	m.CPU = colonField(files["cpuinfo"], "model name")
-	kib, _, _ := strings.Cut(colonField(files["meminfo"], "MemTotal"), " ")
+	m.CPU = ColonField(files["cpuinfo"], "model name")
+	kib, _, _ := strings.Cut(ColonField(files["meminfo"], "MemTotal"), " ")
 	if m.MemoryBytes, err = strconv.ParseInt(kib, 10, 64); err != nil {
 		return m, fmt.Errorf("read the memory's size: %w", err)
 	}
@@ -63,8 +63,8 @@ func (m Machine) String() string {
 		m.Cores, cpu, float64(m.MemoryBytes)/(1<<30), m.Kernel, m.Go, m.FileSystem, m.Load)
 }
 
-// colonField returns the first value of a "name : value" line, or "".
-func colonField(text, name string) string {
+// ColonField returns the first value of a "name : value" line, or "".
+func ColonField(text, name string) string {
 	for line := range strings.Lines(text) {
 		key, value, ok := strings.Cut(line, ":")
 		if ok && strings.TrimSpace(key) == name {

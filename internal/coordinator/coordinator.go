@@ -69,9 +69,10 @@ type Answer struct {
 	Accepted bool
 }
 
-// PutAll writes one batch. req's entries must stay unchanged for good: they may
-// still be on their way to the disk when an error is returned. stages may be
-// nil. Errors are *sheaf.Error.
+// PutAll writes one batch. The caller holds req.Source until PutAll returns; who reads
+// the entries longer, because they are still on their way to the disk when the caller
+// gives up or was told "accepted", holds it too. Entries without a Source must stay
+// unchanged for good. stages may be nil. Errors are *sheaf.Error.
 func (c *Coordinator) PutAll(ctx context.Context, req *wire.PutAll, stages *telemetry.Stages) (Answer, error) {
 	start := time.Now()
 	cmd, err := c.command(ctx, req)
@@ -129,7 +130,7 @@ func (c *Coordinator) command(ctx context.Context, req *wire.PutAll) (*wire.Comm
 	}
 	cmd := &wire.Command{
 		Kind: wire.Fast, After: req.After, RequestID: req.RequestID,
-		Level: req.Consistency, Entries: req.Entries,
+		Level: req.Consistency, Entries: req.Entries, Source: req.Source,
 	}
 	var err error
 	if cmd.IfMatch, err = wire.ParseMatch("if_match", req.IfMatch); err != nil {

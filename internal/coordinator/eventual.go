@@ -69,6 +69,7 @@ func (q *queue) put(ctx context.Context, cmd *wire.Command) error {
 			}
 			// The caller is answered now: its deadline must not undo that.
 			cmd.DeadlineMS = 0
+			cmd.Source.Hold() // until it has landed
 			q.waiting = append(q.waiting, cmd)
 			q.bytes += size
 			q.mu.Unlock()
@@ -111,6 +112,7 @@ func (q *queue) land(round []*wire.Command, taken time.Time) {
 	defer q.mu.Unlock()
 	for _, cmd := range round {
 		q.bytes -= len(cmd.Entries.Raw())
+		cmd.Source.Release()
 	}
 	q.oldest = taken
 	close(q.landed)

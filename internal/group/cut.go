@@ -39,7 +39,7 @@ func (c *cutter) init(g *Group) {
 // memory store's) is worth its bytes only when as many were logged since the last:
 // then it doubles what the disk gets, at any size.
 func (c *cutter) setBound() {
-	c.bound.Store(min(c.g.cfg.LogMostBytes, max(c.g.cfg.LogBytes, 2*c.g.cfg.Store.FlushBytes())))
+	c.bound.Store(max(c.g.cfg.LogBytes, min(c.g.cfg.LogMostBytes, 2*c.g.cfg.Store.FlushBytes())))
 }
 
 // maybe starts a run if the log is half full. A store that makes things durable by

@@ -47,8 +47,8 @@ type Config struct {
 	Gate *admission.Gate
 	// LogBytes bounds the log: at half of it the store is flushed so that the
 	// log can be cut, at all of it writers wait for that. For a store whose flush
-	// writes the whole state the bound is twice what that takes, if that is more and
-	// not above LogMostBytes.
+	// writes the whole state the bound is twice what that takes, if that is more, but not
+	// above LogMostBytes; 0 is LogBytes.
 	LogBytes, LogMostBytes int64
 	// Room says NO_SPACE when the disk should take no more writes. It is asked
 	// before every round, so that a fast writer cannot outrun it.
@@ -180,9 +180,9 @@ func (g *Group) fail(err error) {
 
 // Propose puts one command into the log and returns what it did, once it is on
 // disk and applied. It stamps time and limits into cmd, which must not be
-// touched until it returns; after an error the bytes that cmd views must stay
-// unchanged for good, because the command may still be on its way. timing, if
-// not nil, gets the time spent in the log and in apply.
+// touched until it returns; after an error not at all, because the command may still be
+// on its way. The bytes that cmd views are read until then too: the group holds
+// cmd.Source for as long as it needs. timing, if not nil, gets the time spent in the log and in apply.
 //
 // Errors are *sheaf.Error: NOT_PROPOSED while nothing was done, OUTCOME_UNKNOWN
 // afterwards, DRAINING, NO_SPACE, RATE_LIMITED. A refusal by the state machine

@@ -347,7 +347,7 @@ func TestTheLogIsCutWithinItsBound(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			r := newRig(t, kind)
 			defer r.close()
-			r.group.cfg.LogBytes, r.group.cfg.LogMostBytes = 512<<10, 512<<10
+			r.group.cfg.LogBytes = 512 << 10
 			r.group.cut.setBound()
 			value := string(make([]byte, 8<<10))
 			for i := range 400 {

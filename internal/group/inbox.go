@@ -49,7 +49,11 @@ const (
 	dropped
 )
 
+// newProposal holds the commands' sources until drop.
 func (g *Group) newProposal(cmds ...*wire.Command) *proposal {
+	for _, cmd := range cmds {
+		cmd.Source.Hold()
+	}
 	return &proposal{cmds: cmds, gate: g.cfg.Gate, done: make(chan struct{}), queued: time.Now()}
 }
 
@@ -62,6 +66,9 @@ func (p *proposal) finish(err error) {
 // drop is called when nothing here reads the commands' bytes any more. If the
 // caller has gone, it is the one who still counts them.
 func (p *proposal) drop() {
+	for _, cmd := range p.cmds {
+		cmd.Source.Release()
+	}
 	if !p.bytesOwner.CompareAndSwap(ownedByCaller, dropped) {
 		p.gate.Release(p.size())
 	}
@@ -154,6 +161,7 @@ func (g *Group) propose(ctx context.Context, cmds []*wire.Command, timing *Timin
 	}
 	p := g.newProposal(cmds...)
 	if err := g.inbox.put(p); err != nil {
+		p.drop()
 		return nil, err
 	}
 	select {

@@ -78,7 +78,7 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err er
 	var copies arena
 	var values int64 // bytes of the values so far
 	total := 0
-	named := wire.NewKeySet()
+	named := wire.NewKeySet(len(req.Keys))
 	defer named.Release()
 	for i, key := range req.Keys {
 		item := &result.Items[i]
@@ -123,17 +123,25 @@ const reserveStepBytes = 16 << 10
 // itemOverheadBytes is what an item costs in an answer beside its bytes.
 const itemOverheadBytes = 24
 
-// arena copies many small values with few allocations.
-type arena struct{ free []byte }
+// arena copies many small values with few allocations: its pieces begin small, for one
+// value, and double.
+type arena struct {
+	free []byte
+	next int // size of the next piece
+}
 
-const arenaChunkBytes = 64 << 10
+const (
+	firstArenaBytes = 512
+	maxArenaBytes   = 64 << 10
+)
 
 func (a *arena) copy(value []byte) []byte {
 	if len(value) > len(a.free) {
-		if len(value) > arenaChunkBytes/4 {
+		if len(value) > maxArenaBytes/4 {
 			return append([]byte{}, value...)
 		}
-		a.free = make([]byte, arenaChunkBytes)
+		a.next = min(maxArenaBytes, max(2*a.next, firstArenaBytes, 2*len(value)))
+		a.free = make([]byte, a.next)
 	}
 	n := copy(a.free, value)
 	out := a.free[:n:n]

@@ -76,7 +76,7 @@ func (r *rig) open() {
 		r.t.Fatalf("open log: %v", err)
 	}
 	r.group, err = Start(Config{
-		ID: 1, Store: r.store, Log: r.log, Limits: r.limits, LogBytes: r.logMax, LogMostBytes: r.logMax, Gate: r.gate,
+		ID: 1, Store: r.store, Log: r.log, Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
 		Room: func() error { return nil }, Free: func() int64 { return -1 }, Now: r.now,
 		Fatal:  func(err error) { panic(fmt.Sprintf("group failed: %v", err)) },
 		Logger: slog.New(slog.DiscardHandler),

@@ -1,12 +1,14 @@
 package group
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/internal/wire"
 )
 
 // heldStore applies only when it is let.
@@ -54,6 +56,50 @@ func TestBytesOfAnAbandonedBatchStayCounted(t *testing.T) {
 	if _, version := r.get("a"); version == 0 {
 		t.Error("the batch was in the log's hands and is not there")
 	}
+}
+
+// TestAnAbandonedBatchKeepsItsBytes: the caller has let go of its buffer and others use
+// what is free; the batch is written as it was sent.
+func TestAnAbandonedBatchKeepsItsBytes(t *testing.T) {
+	r := newRig(t, "memory")
+	r.group.Stop()
+	held := &heldStore{Store: r.store, entered: make(chan struct{}), free: make(chan struct{})}
+	cfg := r.group.cfg
+	cfg.Store = held
+	var err error
+	if r.group, err = Start(cfg); err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	cmd := r.command("id", put("a", "0123456789"))
+	raw := cmd.Entries.Raw()
+	cmd.Source = wire.NewBuffer(len(raw))
+	copy(cmd.Source.Bytes(), raw)
+	if cmd.Entries, err = wire.ParseEntries(cmd.Source.Bytes(), r.limits); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	answer := make(chan error)
+	go func() {
+		_, err := r.group.Propose(ctx, cmd, nil)
+		answer <- err
+	}()
+	<-held.entered
+	cancel()
+	<-answer
+	source := cmd.Source
+	source.Release()
+	other := wire.NewBuffer(len(raw))
+	if other == source {
+		t.Error("the buffer is used again while the batch is on its way")
+	}
+	copy(other.Bytes(), bytes.Repeat([]byte("#"), len(raw)))
+	close(held.free)
+	waitUntil(t, "the bytes are given back", func() bool { now, _ := r.gate.InFlight(); return now == 0 })
+	if value, _ := r.get("a"); value != "0123456789" {
+		t.Errorf("a = %q", value)
+	}
+	other.Release()
 }
 
 // TestKeysExpireWhileTheStateStandsStill: a stalled disk keeps the state's clock

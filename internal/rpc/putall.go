@@ -27,6 +27,7 @@ func (s *Server) putAll(c *call) error {
 	if err != nil {
 		return err
 	}
+	req.Source = c.source
 	c.stages.Since(telemetry.Decode, at)
 	answer, err := s.write(c, &req)
 	if err != nil {

@@ -29,7 +29,8 @@ const (
 )
 
 // receive reads the stream's one request, with its bytes counted as in flight
-// before they are read. The caller must call release when it is done with them.
+// before they are read. The caller must call release when it is done with them, and
+// not use msg any more; who needs the bytes longer holds c.source before.
 //
 // A client that announces no size is taken to send the largest that gRPC lets
 // through until its request is there, and only half of the memory is for such
@@ -77,20 +78,29 @@ func (s *Server) receive(c *call) (msg []byte, release func(), err error) {
 	} else {
 		err = receiveWithin(stream, &f, receiveTimeout+time.Duration(max(announced, 0)/receiveRateBytes)*time.Second)
 	}
-	size := int64(len(f.bytes))
-	switch {
-	case err != nil:
+	if err != nil {
 		s.cfg.Gate.Release(reserved)
+		f.buffer.Release()
 		return nil, nil, receiveError(err, s.cfg.Limits.BatchBytes)
+	}
+	size := int64(len(f.buffer.Bytes()))
+	switch {
 	case size > limit+requestOverheadBytes:
-		s.cfg.Gate.Release(reserved)
-		return nil, nil, tooLarge(size)
+		err = tooLarge(size)
 	case size > reserved:
+		err = sheaf.Invalid("request", "has %d bytes but %s announced %d", size, sizeHeader, announced)
+	}
+	if err != nil {
 		s.cfg.Gate.Release(reserved)
-		return nil, nil, sheaf.Invalid("request", "has %d bytes but %s announced %d", size, sizeHeader, announced)
+		f.buffer.Release()
+		return nil, nil, err
 	}
 	s.cfg.Gate.Release(reserved - size)
-	return f.bytes, func() { s.cfg.Gate.Release(size) }, nil
+	c.source = f.buffer
+	return f.buffer.Bytes(), func() {
+		f.buffer.Release()
+		s.cfg.Gate.Release(size)
+	}, nil
 }
 
 var errSlow = &sheaf.Error{

@@ -147,6 +147,7 @@ type call struct {
 	core   *coordinator.Coordinator
 	stages telemetry.Stages
 	began  time.Time
+	source *wire.Buffer // the request's bytes, held until its method returns
 	batch  *wire.PutAll // nil until it is decoded
 }
 

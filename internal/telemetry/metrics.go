@@ -65,6 +65,7 @@ func NewMetrics(reg *prometheus.Registry) *Metrics {
 	reg.MustRegister(
 		m.putAllLatency, m.putAllEntries, m.putAllBytes, m.stageLatency, m.getAllLatency, m.requests,
 		collectors.NewGoCollector(),
+		newPauseCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m

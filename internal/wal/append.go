@@ -164,7 +164,7 @@ func (l *Log) commitFrame() error {
 func (l *Log) writeFrame() error {
 	l.frame.terminate()
 	vecs, n := l.frame.finish()
-	err := writeVecs(l.active.file, l.active.fd, vecs, l.active.offset)
+	err := l.writer.write(l.active.file, l.active.fd, vecs, l.active.offset)
 	l.frame.release()
 	if err != nil {
 		return l.fail(fmt.Errorf("write %s: %w", l.active.path, err))

@@ -33,6 +33,7 @@ func TestRandomLifeKeepsEveryAcknowledgedEntry(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			f := newLife(t, seed, int(seed%3)-1)
+			f.cfg.Recycled = 4 * int(seed/3) // from the first crash on
 			f.arm(every)
 			for range steps {
 				f.step()

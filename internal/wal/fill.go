@@ -29,7 +29,7 @@ func (s *spareSet) fill() {
 	defer close(s.done)
 	for {
 		s.mu.Lock()
-		for !s.closed && (s.full || len(s.ready) >= s.want) {
+		for !s.closed && (s.full || len(s.ready) >= s.want && len(s.short) == 0) {
 			s.changed.Wait()
 		}
 		closed, asked := s.closed, s.asked
@@ -47,19 +47,24 @@ func (s *spareSet) fill() {
 	}
 }
 
-// make writes one spare, unless it becomes needless meanwhile.
+// make finishes a short spare, or writes a new one. What is begun is finished
+// while there is a place for it, even if a cut has given others back meanwhile:
+// given up, it would have to be begun again whenever the last spare is taken
+// shortly before a cut.
 func (s *spareSet) make() error {
-	path := s.newPath()
+	path := s.pop(&s.short)
+	if path == "" {
+		path = s.newPath()
+	}
 	file, err := s.fs.OpenReadWrite(path, writeCategory)
 	if err != nil {
 		return err
 	}
-	stillWanted := func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return !s.closed && len(s.ready) < s.want
+	var written int64
+	info, err := file.Stat()
+	if err == nil {
+		written, err = s.writeZeros(file, info.Size(), s.segmentBytes, s.hasPlace)
 	}
-	err = s.writeZeros(file, s.segmentBytes, stillWanted)
 	if err == nil {
 		err = file.Sync()
 	}
@@ -67,32 +72,29 @@ func (s *spareSet) make() error {
 		s.discard(path, file)
 		return err
 	}
-	s.mu.Lock()
-	wanted := !s.closed && len(s.ready) < s.want
-	if wanted {
-		s.ready = append(s.ready, path)
-		s.changed.Broadcast()
+	list := &s.ready
+	if written < s.segmentBytes { // there was no place for a while
+		list = &s.short
 	}
-	s.mu.Unlock()
-	if !wanted {
+	if !s.add(list, path) {
 		s.discard(path, file)
 		return nil
 	}
 	return file.Close()
 }
 
-// writeZeros fills a file chunk by chunk, while it is wanted. The pauses end
-// with the set.
-func (s *spareSet) writeZeros(file vfs.File, bytes int64, wanted func() bool) error {
-	chunk := make([]byte, min(fillChunkBytes, bytes))
-	for offset := int64(0); offset < bytes && wanted(); {
+// writeZeros fills a file from offset on up to the given size, chunk by chunk,
+// while it is wanted, and returns how far it came. The pauses end with the set.
+func (s *spareSet) writeZeros(file vfs.File, offset, bytes int64, wanted func() bool) (int64, error) {
+	chunk := make([]byte, min(fillChunkBytes, max(bytes-offset, 0)))
+	for offset < bytes && wanted() {
 		begin := time.Now()
 		n := min(int64(len(chunk)), bytes-offset)
 		if _, err := file.WriteAt(chunk[:n], offset); err != nil {
-			return err
+			return offset, err
 		}
 		if err := file.SyncData(); err != nil {
-			return err
+			return offset, err
 		}
 		offset += n
 		pause := time.NewTimer(fillPauseFactor * time.Since(begin))
@@ -102,5 +104,5 @@ func (s *spareSet) writeZeros(file vfs.File, bytes int64, wanted func() bool) er
 			pause.Stop()
 		}
 	}
-	return nil
+	return offset, nil
 }

@@ -48,6 +48,7 @@ type Log struct {
 	// firstLive is the first live segment according to a durable record.
 	firstLive uint64
 	frame     frame
+	writer    vecWriter
 	batch     uint64   // number of the batch that is checked
 	touched   []*group // groups of that batch
 	cuts      []savingCut

@@ -236,6 +236,37 @@ func TestAppendOfOneEntryAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestRoundOfManyAllocatesNothing: what several callers wait for goes in one
+// Append.
+func TestRoundOfManyAllocatesNothing(t *testing.T) {
+	cfg := testConfig(nil)
+	cfg.Dir, cfg.SegmentBytes = t.TempDir(), 64<<20
+	l, _ := openLog(t, cfg)
+	entries := make([]Entry, 64)
+	for i := range entries {
+		entries[i] = Entry{Group: 1, Term: 1, Head: []byte("head"), Body: make([]byte, 2*copyBelowBytes)}
+	}
+	last := uint64(0)
+	allocs := testing.AllocsPerRun(50, func() {
+		for i := range entries {
+			last++
+			entries[i].Index = last
+		}
+		if err := l.Append(entries, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Cut(1, last-1); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("an append of %d entries allocates %v times", len(entries), allocs)
+	}
+	if len(l.index.segments) != 1 {
+		t.Fatal("the log rolled, which counts as well")
+	}
+}
+
 func TestManyPayloadsNeedSeveralCalls(t *testing.T) {
 	cfg := Config{Dir: t.TempDir(), Spares: -1}
 	l, _ := openLog(t, cfg)

@@ -63,7 +63,7 @@ func (l *Log) begin(seq uint64, bytes int64, firstLive uint64) (activeSegment, e
 		preambleEnd: uint32(preambleEnd), prevDurable: uint32(l.active.durable),
 	}
 	vecs := l.framePreamble(&h)
-	err = writeVecs(file, file.Fd(), vecs, 0)
+	err = l.writer.write(file, file.Fd(), vecs, 0)
 	l.frame.release()
 	if err == nil {
 		err = file.SyncData()

@@ -19,8 +19,8 @@ type spareSet struct {
 	dir          string
 	logger       *slog.Logger
 	segmentBytes int64
-	// want is how many spares are made; up to keep are kept when a cut gives
-	// files back.
+	// want is how many spares are made; keep bounds ready and short together,
+	// which is more when a cut gives files back.
 	want, keep int
 
 	// dirMu is held over syncs of the directory, which must not overlap.
@@ -32,6 +32,9 @@ type spareSet struct {
 	// ready has paths of files that are segmentBytes long, written through and
 	// synced. What the bytes are does not matter.
 	ready []string
+	// short has paths of files that are like ready ones but not as long yet: fill
+	// writes what they lack. They stem from segments that had no spare.
+	short []string
 	// nextName is above the number of every spare in the directory.
 	nextName uint64
 	// full says that the disk had no room for a spare. The next ask clears it.
@@ -126,33 +129,32 @@ func (s *spareSet) newPath() string {
 
 // take opens a file, under a spare's name, for a segment of the given size. It
 // is a ready spare if there is one of that size. Else it is a file that grows,
-// for which space is set aside where the file system can. written is how many
-// bytes of it are on disk.
+// from what a short one has, and for which space is set aside where the file
+// system can. written is how many bytes of it are on disk.
 func (s *spareSet) take(bytes int64) (path string, file vfs.File, written int64, err error) {
 	if bytes == s.segmentBytes {
-		s.mu.Lock()
-		if n := len(s.ready); n > 0 {
-			path = s.ready[n-1]
-			s.ready = s.ready[:n-1]
+		if path = s.pop(&s.ready); path == "" {
+			path = s.pop(&s.short)
 		}
-		s.mu.Unlock()
 	}
 	if path != "" {
 		info, err := s.fs.Stat(path)
-		if err == nil && info.Size() == bytes {
-			file, err = s.fs.OpenReadWrite(path, writeCategory)
-			return path, file, bytes, err
+		if err == nil && info.Size() <= bytes {
+			written = info.Size()
+		} else {
+			s.logger.Warn("spare log segment is gone", "file", path, "err", err)
+			path = ""
 		}
-		s.logger.Warn("spare log segment is gone", "file", path, "err", err)
 	}
-	path = s.newPath()
-	if file, err = s.fs.OpenReadWrite(path, writeCategory); err != nil {
-		return path, nil, 0, err
+	if path == "" {
+		path = s.newPath()
+	}
+	if file, err = s.fs.OpenReadWrite(path, writeCategory); err != nil || written == bytes {
+		return path, file, written, err
 	}
 	err = file.Preallocate(0, bytes)
 	if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS) {
-		written = bytes
-		err = s.writeZeros(file, bytes, func() bool { return true })
+		written, err = s.writeZeros(file, written, bytes, func() bool { return true })
 	}
 	if err != nil {
 		s.discard(path, file)
@@ -161,49 +163,20 @@ func (s *spareSet) take(bytes int64) (path string, file vfs.File, written int64,
 	return path, file, written, nil
 }
 
+// pop takes the last file of a list of the set, "" if there is none.
+func (s *spareSet) pop(list *[]string) (path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(*list); n > 0 {
+		path = (*list)[n-1]
+		*list = (*list)[:n-1]
+	}
+	return path
+}
+
 // discard closes and removes a spare that could not be used.
 func (s *spareSet) discard(path string, file vfs.File) {
 	if err := errors.Join(file.Close(), s.fs.Remove(path)); err != nil {
 		s.logger.Warn("cannot remove spare log segment", "file", path, "err", err)
 	}
-}
-
-// recycle takes over files that are no segments any more: as spares while some
-// are wanted, else they are removed. The error of the final sync of the
-// directory is apart because nothing about the directory is certain after it.
-func (s *spareSet) recycle(paths []string) (syncErr, err error) {
-	var errs []error
-	for _, path := range paths {
-		info, err := s.fs.Stat(path)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		s.mu.Lock()
-		wanted := info.Size() == s.segmentBytes && len(s.ready) < s.keep && !s.closed
-		s.mu.Unlock()
-		if !wanted {
-			errs = append(errs, s.fs.Remove(path))
-			continue
-		}
-		spare := s.newPath()
-		if err := s.fs.Rename(path, spare); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		s.mu.Lock()
-		wanted = len(s.ready) < s.keep // a spare may have been made meanwhile
-		if wanted {
-			s.ready = append(s.ready, spare)
-			s.changed.Broadcast()
-		}
-		s.mu.Unlock()
-		if !wanted {
-			errs = append(errs, s.fs.Remove(spare))
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return s.syncDir(), fmt.Errorf("recycle log segments: %w", err)
-	}
-	return s.syncDir(), nil
 }

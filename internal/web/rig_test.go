@@ -61,7 +61,7 @@ func newRig(t testing.TB, change func(*sheaf.Limits)) *rig {
 	}
 	gate := admission.NewGate(limits.InFlightBytes)
 	g, err := group.Start(group.Config{
-		ID: groupID, Store: s, Log: log, Limits: limits, Gate: gate, Room: func() error { return nil }, Free: func() int64 { return -1 }, LogBytes: 512 << 20, LogMostBytes: 512 << 20,
+		ID: groupID, Store: s, Log: log, Limits: limits, Gate: gate, Room: func() error { return nil }, Free: func() int64 { return -1 }, LogBytes: 512 << 20,
 		Now: time.Now, Fatal: func(err error) { t.Error("fatal:", err) }, Logger: logger,
 	})
 	if err != nil {

@@ -43,6 +43,9 @@ type Command struct {
 	IfMatch     Match
 	IfNoneMatch Match
 	Entries     Entries
+	// Source has the bytes that Entries views. It is not part of the encoding; nil when
+	// they belong to the garbage collector.
+	Source *Buffer
 }
 
 const (

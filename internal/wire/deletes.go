@@ -8,7 +8,7 @@ func EncodeDeletes(keys [][]byte, field func(i int) string, limits sheaf.Limits)
 	if len(keys) == 0 {
 		return Entries{}, sheaf.Invalid("keys", "is empty: name at least one key")
 	}
-	set := NewKeySet()
+	set := NewKeySet(len(keys))
 	defer set.Release()
 	size := 0
 	for _, key := range keys {

@@ -38,15 +38,27 @@ func (e Entries) All() iter.Seq2[int, Entry] {
 	return func(yield func(int, Entry) bool) {
 		rest := e.raw
 		for i := 0; len(rest) > 0; i++ {
-			size, n := binary.Uvarint(rest[1:])
-			body := rest[1+n : 1+n+int(size)]
-			rest = rest[1+n+int(size):]
-			entry, _, _ := parseEntry(body)
+			var body []byte
+			body, rest = cutBody(rest)
+			entry, ok := parseUsual(body)
+			if !ok {
+				entry, _, _ = parseEntry(body)
+			}
 			if !yield(i, entry) {
 				return
 			}
 		}
 	}
+}
+
+// cutBody takes the first entry off a canonical run of entries.
+func cutBody(run []byte) (body, rest []byte) {
+	size, n := int(run[1]), 2
+	if size >= 0x80 {
+		v, m := binary.Uvarint(run[1:])
+		size, n = int(v), 1+m
+	}
+	return run[n : n+size : n+size], run[n+size:]
 }
 
 // AppendEntry appends one entry in canonical form to the encoding of a batch.
@@ -64,7 +76,7 @@ func ParseEntries(raw []byte, limits sheaf.Limits) (Entries, error) {
 	if len(raw) > limits.BatchBytes {
 		return Entries{}, TooManyBytes(len(raw), limits)
 	}
-	set := NewKeySet()
+	set := NewKeySet(expectedEntries(raw, limits))
 	defer set.Release()
 
 	entries := Entries{raw: raw}
@@ -81,9 +93,12 @@ func ParseEntries(raw []byte, limits sheaf.Limits) (Entries, error) {
 		if entries.count >= limits.BatchEntries {
 			return Entries{}, TooManyEntries(limits)
 		}
-		entry, canonical, problem := parseEntry(body)
-		if problem != "" {
-			return Entries{}, sheaf.Invalid(entryField(entries.count, ""), "%s", problem)
+		entry, canonical := parseUsual(body)
+		if !canonical {
+			var problem string
+			if entry, canonical, problem = parseEntry(body); problem != "" {
+				return Entries{}, sheaf.Invalid(entryField(entries.count, ""), "%s", problem)
+			}
 		}
 		if err := checkEntry(entries.count, &entry, limits); err != nil {
 			return Entries{}, err
@@ -103,6 +118,15 @@ func ParseEntries(raw []byte, limits sheaf.Limits) (Entries, error) {
 		entries.raw = canonicalise(raw)
 	}
 	return entries, nil
+}
+
+// expectedEntries guesses how many entries follow, by the size of the first.
+func expectedEntries(raw []byte, limits sheaf.Limits) int {
+	body, n := protowire.ConsumeBytes(raw[min(1, len(raw)):])
+	if n < 0 {
+		return 0
+	}
+	return min(len(raw)/(len(body)+2), limits.BatchEntries, maxPooledSlots/2)
 }
 
 // canonicalise encodes valid entries again, in canonical form.

@@ -49,6 +49,27 @@ func FuzzDecodePutAll(f *testing.F) {
 	})
 }
 
+// FuzzParseUsual holds the short way of reading an entry against the long one.
+func FuzzParseUsual(f *testing.F) {
+	long := bytes.Repeat([]byte("v"), 300)
+	for _, e := range []Entry{put("a", "1"), put("a", ""), put("key", string(long)), put(string(long), "1"), {Key: []byte("k"), Delete: true}} {
+		f.Add(appendBody(nil, &e))
+	}
+	f.Add([]byte{tagKey, 1, 'k', tagValue, 0x81, 0, 'v'}) // a padded length
+	f.Add([]byte{tagKey, 1, 'k', tagValue, 0x80})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		long, canonical, problem := parseEntry(body)
+		short, ok := parseUsual(body)
+		if ok && (!canonical || problem != "" || !cmp.Equal(short, long)) {
+			t.Fatalf("%x: %+v; the long way %+v, canonical %v, %q", body, short, long, canonical, problem)
+		}
+		usual := canonical && problem == "" && !long.Delete && long.TTLMS == 0 && len(long.TypeURL) == 0 && !long.HasIfVersion
+		if !ok && usual && len(long.Key) < 0x80 && len(long.Value) < 1<<14 {
+			t.Fatalf("%x takes the long way: %+v", body, long)
+		}
+	})
+}
+
 // FuzzDecodeCommand: what decodes, encodes to something that decodes the same.
 func FuzzDecodeCommand(f *testing.F) {
 	entries, err := ParseEntries(encode(put("a", "1")), limits)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math/bits"
 	"sync"
 
 	"github.com/zeebo/xxh3"
@@ -10,29 +11,43 @@ import (
 // positions, and pooled, so that a batch of a thousand keys costs no
 // allocation. It keeps the keys it is given until Release.
 type KeySet struct {
-	slots []keySlot
+	// slots hold half of a key's hash and its position in keys plus one; 0 is empty.
+	// Their number is a power of two, at least twice that of the keys.
+	slots []uint64
 	keys  [][]byte
 }
 
-type keySlot struct {
-	hash uint64
-	at   int32 // position in keys plus one; 0 is an empty slot
+// maxPooledSlots bounds what a released KeySet keeps: a few hundred KiB.
+const maxPooledSlots = 1 << 15
+
+// minSlots is the size of a set of which nothing is known.
+const minSlots = 64
+
+var keySets = sync.Pool{New: func() any { return new(KeySet) }}
+
+// NewKeySet returns an empty set, made for about as many keys as expected. The caller
+// must Release it.
+func NewKeySet(expected int) *KeySet {
+	s := keySets.Get().(*KeySet)
+	s.slots = cleared(s.slots, max(minSlots, 1<<bits.Len(uint(2*expected))))
+	return s
 }
 
-// maxPooledSlots bounds what a released KeySet keeps: a few hundred KiB.
-const maxPooledSlots = 1 << 14
-
-var keySets = sync.Pool{New: func() any { return &KeySet{slots: make([]keySlot, 64)} }}
-
-// NewKeySet returns an empty set. The caller must Release it.
-func NewKeySet() *KeySet { return keySets.Get().(*KeySet) }
+// cleared returns n empty slots, in the same memory if it is large enough.
+func cleared(slots []uint64, n int) []uint64 {
+	if cap(slots) < n {
+		return make([]uint64, n)
+	}
+	slots = slots[:n]
+	clear(slots)
+	return slots
+}
 
 // Release empties the set and gives it back; it must not be used afterwards.
 func (s *KeySet) Release() {
-	if len(s.slots) > maxPooledSlots {
-		s.slots, s.keys = make([]keySlot, 64), nil
+	if cap(s.slots) > maxPooledSlots {
+		s.slots, s.keys = nil, nil
 	}
-	clear(s.slots)
 	clear(s.keys)
 	s.keys = s.keys[:0]
 	keySets.Put(s)
@@ -45,32 +60,32 @@ func (s *KeySet) Add(key []byte) (first int, dup bool) {
 		s.grow()
 	}
 	hash := xxh3.Hash(key)
+	tag := hash >> 32 << 32
 	mask := uint64(len(s.slots) - 1)
 	for at := hash & mask; ; at = (at + 1) & mask {
-		slot := &s.slots[at]
-		if slot.at == 0 {
+		slot := s.slots[at]
+		if slot == 0 {
 			s.keys = append(s.keys, key)
-			*slot = keySlot{hash, int32(len(s.keys))}
+			s.slots[at] = tag | uint64(len(s.keys))
 			return 0, false
 		}
-		if slot.hash == hash && string(s.keys[slot.at-1]) == string(key) {
-			return int(slot.at - 1), true
+		if slot>>32<<32 == tag {
+			if n := int(uint32(slot)) - 1; string(s.keys[n]) == string(key) {
+				return n, true
+			}
 		}
 	}
 }
 
 func (s *KeySet) grow() {
-	old := s.slots
-	s.slots = make([]keySlot, 2*len(old))
+	s.slots = cleared(nil, 2*len(s.slots))
 	mask := uint64(len(s.slots) - 1)
-	for _, slot := range old {
-		if slot.at == 0 {
-			continue
-		}
-		at := slot.hash & mask
-		for s.slots[at].at != 0 {
+	for i, key := range s.keys {
+		hash := xxh3.Hash(key)
+		at := hash & mask
+		for s.slots[at] != 0 {
 			at = (at + 1) & mask
 		}
-		s.slots[at] = slot
+		s.slots[at] = hash>>32<<32 | uint64(i+1)
 	}
 }

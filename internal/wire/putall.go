@@ -14,6 +14,8 @@ type PutAll struct {
 	IfMatch     string
 	IfNoneMatch string
 	After       uint64
+	// Source has the bytes that Entries views, as in Command.
+	Source *Buffer
 }
 
 // DecodePutAll reads an encoded PutAllRequest in place. The result views msg,

@@ -1,4 +1,4 @@
-package main
+package contest
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// device is the block device under the data directories, as /proc/diskstats
+// Device is the block device under the data directories, as /proc/diskstats
 // names it; "" when the file system has none of its own (tmpfs, overlay, btrfs).
 //
 // What the kernel charges to a process (write_bytes in /proc/PID/io) is not what
@@ -16,12 +16,13 @@ import (
 // megabyte perhaps, when one page of it changes, and the log changes a few pages
 // of a pre-written file at a time. The device tells the truth, but of everyone:
 // both numbers are reported.
-type device string
+type Device string
 
 // sectorBytes is the unit of /proc/diskstats, whatever the device's sectors are.
 const sectorBytes = 512
 
-func deviceOf(dir string) (device, error) {
+// DeviceOf finds the device under a directory.
+func DeviceOf(dir string) (Device, error) {
 	var stat syscall.Stat_t
 	if err := syscall.Stat(dir, &stat); err != nil {
 		return "", fmt.Errorf("find the device of %s: %w", dir, err)
@@ -29,16 +30,16 @@ func deviceOf(dir string) (device, error) {
 	// The encoding of dev_t in the kernel's user interface (makedev(3)).
 	major := stat.Dev>>8&0xfff | stat.Dev>>32&^0xfff
 	minor := stat.Dev&0xff | stat.Dev>>12&^0xff
-	d := device(fmt.Sprintf("%d %d", major, uint32(minor)))
-	if _, ok, err := d.written(); err != nil || !ok {
+	d := Device(fmt.Sprintf("%d %d", major, uint32(minor)))
+	if _, ok, err := d.Written(); err != nil || !ok {
 		return "", err
 	}
 	return d, nil
 }
 
-// written returns the bytes written to the device since the machine started,
+// Written returns the bytes written to the device since the machine started,
 // and false if there is none.
-func (d device) written() (int64, bool, error) {
+func (d Device) Written() (int64, bool, error) {
 	if d == "" {
 		return 0, false, nil
 	}

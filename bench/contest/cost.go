@@ -1,27 +1,30 @@
-package main
+package contest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// cost is what a process has used since it began.
-type cost struct {
-	cpu time.Duration // user and system
-	// writtenBytes are those that the kernel charges to it; see device.
-	writtenBytes int64
+// Cost is what a process has used since it began, with the children that it
+// started to work for it (Redis rewrites its log in one).
+type Cost struct {
+	CPU time.Duration // user and system
+	// WrittenBytes are those that the kernel charges to it; see Device.
+	WrittenBytes int64
+	// Children are at work.
+	Children int
 }
 
 // spent is the state of all meters at one time.
 type spent struct {
 	at              time.Time
-	contestant, own cost
+	contestant, own Cost
 	machine         time.Duration // CPU time of all processes, with what a hypervisor took
 	deviceBytes     int64         // written to the disk by all processes
 }
@@ -30,11 +33,11 @@ type spent struct {
 // that Go supports.
 const tick = 10 * time.Millisecond
 
-func (r *round) spent() (s spent, err error) {
-	if s.contestant, err = costOf(r.contestant.pid()); err != nil {
+func (r *Round) spent() (s spent, err error) {
+	if s.contestant, err = CostOf(r.Contestant.PID()); err != nil {
 		return s, err
 	}
-	if s.own, err = costOf(os.Getpid()); err != nil {
+	if s.own, err = CostOf(os.Getpid()); err != nil {
 		return s, err
 	}
 	stat, err := os.ReadFile("/proc/stat")
@@ -44,43 +47,72 @@ func (r *round) spent() (s spent, err error) {
 	if s.machine, err = parseMachineCPU(stat); err != nil {
 		return s, err
 	}
-	s.deviceBytes, _, err = r.device.written()
+	s.deviceBytes, _, err = r.Device.Written()
 	s.at = time.Now()
 	return s, err
 }
 
-// costOf reads a process's meters; its own CPU time has a finer one than /proc.
-func costOf(pid int) (c cost, err error) {
+// CostOf reads a process's meters. This process's own CPU time has a finer one
+// than /proc; its children are contestants and not counted.
+func CostOf(pid int) (c Cost, err error) {
+	if c, err = costWithoutChildren(pid); err != nil || pid == os.Getpid() {
+		return c, err
+	}
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return c, err
+	}
+	for _, list := range lists {
+		text, _ := os.ReadFile(list) // a thread may have ended meanwhile
+		for _, field := range strings.Fields(string(text)) {
+			child, err := strconv.Atoi(field)
+			if err != nil {
+				return c, fmt.Errorf("read %s: %w", list, err)
+			}
+			// One that ended meanwhile is missing from this reading, not the next.
+			if used, err := costWithoutChildren(child); err == nil {
+				c.CPU += used.CPU
+				c.WrittenBytes += used.WrittenBytes
+				c.Children++
+			}
+		}
+	}
+	return c, nil
+}
+
+// costWithoutChildren counts those children that were waited for, and no others.
+func costWithoutChildren(pid int) (c Cost, err error) {
 	dir := fmt.Sprintf("/proc/%d/", pid)
 	io, err := os.ReadFile(dir + "io")
 	if err != nil {
 		return c, err
 	}
-	if c.writtenBytes, err = parseWrittenBytes(io); err != nil {
+	if c.WrittenBytes, err = parseWrittenBytes(io); err != nil {
 		return c, err
 	}
 	if pid == os.Getpid() {
 		var usage syscall.Rusage
 		err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
-		c.cpu = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+		c.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 		return c, err
 	}
 	stat, err := os.ReadFile(dir + "stat")
 	if err != nil {
 		return c, err
 	}
-	c.cpu, err = parseProcessCPU(stat)
+	c.CPU, err = parseProcessCPU(stat)
 	return c, err
 }
 
-// parseProcessCPU reads fields 14 and 15 of /proc/PID/stat (proc_pid_stat(5)).
+// parseProcessCPU reads fields 14 to 17 of /proc/PID/stat (proc_pid_stat(5)): the
+// process's user and system time, and those of the children it waited for.
 // Field 2 is the program's name, in parentheses, and may hold anything.
 func parseProcessCPU(stat []byte) (time.Duration, error) {
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 13 {
+	if len(fields) < 15 {
 		return 0, fmt.Errorf("unexpected /proc/PID/stat: %q", stat)
 	}
-	return sumTicks(fields[11:13])
+	return sumTicks(fields[11:15])
 }
 
 // parseMachineCPU reads the first line of /proc/stat (proc_stat(5)): user, nice,
@@ -112,38 +144,4 @@ func parseWrittenBytes(io []byte) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("no write_bytes in /proc/PID/io: %q", io)
-}
-
-// What counts as quiet, and how long to wait for it.
-const (
-	quietWindow     = 300 * time.Millisecond
-	quietCPU        = 3 * tick
-	quietBytes      = 256 << 10
-	settleTimeout   = 15 * time.Second
-	settleMaxChecks = int(settleTimeout / quietWindow)
-)
-
-// settle waits until the flushes and compactions that a round left behind are
-// done, so that the next contestant does not pay for them. One that never comes
-// to rest is left at work after settleTimeout.
-func settle(ctx context.Context, pid int) error {
-	ticker := time.NewTicker(quietWindow)
-	defer ticker.Stop()
-	last, err := costOf(pid)
-	for n := 0; n < settleMaxChecks && err == nil; n++ {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
-		var current cost
-		if current, err = costOf(pid); err != nil {
-			break
-		}
-		if current.cpu-last.cpu <= quietCPU && current.writtenBytes-last.writtenBytes <= quietBytes {
-			return nil
-		}
-		last = current
-	}
-	return err
 }
