@@ -5,9 +5,9 @@
 // Three contestants get the same encoded batches over gRPC: "putall", the real
 // face and coordinator over a group that walks the entries, sums their ETag and
 // drops them; "blob", a handler that only receives the bytes; and "copied", which
-// also puts them into one buffer of its own, as whoever keeps a batch must. Each
-// serves in a process of its own, so that its CPU time and its allocations can be
-// told from the client's. They take turns, round by round; the numbers are
+// also puts them into one new buffer, the plain way to keep a batch. Each serves in
+// a process of its own, so that its CPU time and its allocations can be told from
+// the client's. They take turns, round by round; the numbers are
 // medians over the rounds, and a ratio is of two turns of one round.
 //
 // The package runs on Linux, inside the bench module, and client and servers
