@@ -6,6 +6,9 @@ TOOL = go tool -modfile=tools/go.mod
 RACE = . ./anybatch ./shardmap ./internal/wire/... ./internal/admission/... ./internal/apply/... ./internal/wal/... \
 	./internal/store/... ./internal/group/... ./internal/coordinator/... ./internal/rpc/... \
 	./internal/web/... ./internal/node/... ./internal/contract/... ./client/...
+# The rooms that a PutAll walks through, from the client to the store.
+BENCH = ./client ./internal/rpc ./internal/web ./internal/wire ./internal/coordinator ./internal/group \
+	./internal/wal ./internal/apply ./internal/store/... ./shardmap
 
 INVARIANTS = ./internal/wire/... ./internal/group/... ./internal/coordinator/... ./internal/rpc/... ./internal/contract/... ./client/...
 
@@ -55,7 +58,7 @@ fuzz: ## run every fuzz target for FUZZTIME (default 30s) each
 		done; done
 
 bench: ## run the benchmarks of the path, into bench.out
-	go test -run '^$$' -bench . -count 6 ./shardmap ./internal/wire ./internal/wal ./internal/store/... ./internal/group | tee bench.out
+	go test -run '^$$' -bench . -count 6 $(BENCH) | tee bench.out
 	go -C bench test -run '^$$' -bench . -count 6 ./anydecode | tee -a bench.out
 
 benchdiff: ## compare bench.out with BASE (default bench.base.out)
