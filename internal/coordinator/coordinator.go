@@ -24,7 +24,7 @@ import (
 // are. See group.Group for what each method promises.
 type Group interface {
 	Propose(ctx context.Context, cmd *wire.Command, timing *group.Timing) (apply.Result, error)
-	ProposeAll(ctx context.Context, cmds []*wire.Command) ([]apply.Result, error)
+	ProposeAll(ctx context.Context, cmds []*wire.Command, logged chan<- struct{}) ([]apply.Result, error)
 	Check(cmd *wire.Command) (apply.Result, bool, error)
 	Read(ctx context.Context, req group.ReadRequest) (group.ReadResult, error)
 	Scan(prefix, start []byte) (*group.Scanner, error)

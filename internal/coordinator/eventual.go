@@ -69,7 +69,7 @@ func (q *queue) put(ctx context.Context, cmd *wire.Command) error {
 			}
 			// The caller is answered now: its deadline must not undo that.
 			cmd.DeadlineMS = 0
-			cmd.Source.Hold() // until it has landed
+			cmd.Source.Hold() // until it is applied
 			q.waiting = append(q.waiting, cmd)
 			q.bytes += size
 			q.mu.Unlock()
@@ -88,6 +88,8 @@ func (q *queue) wake() {
 
 func (q *queue) run() {
 	defer close(q.done)
+	var applying sync.WaitGroup
+	defer applying.Wait()
 	for range q.work {
 		q.mu.Lock()
 		round, closed := q.waiting, q.closed
@@ -95,7 +97,17 @@ func (q *queue) run() {
 		taken := time.Now() // whatever is accepted from here on is younger
 		q.mu.Unlock()
 		if len(round) > 0 {
-			q.propose(round)
+			// The next round is logged while this one is applied. How many are between
+			// is the group's to bound.
+			logged, ended := make(chan struct{}), make(chan struct{})
+			applying.Go(func() {
+				defer close(ended)
+				q.propose(round, logged)
+			})
+			select {
+			case <-logged:
+			case <-ended:
+			}
 			q.land(round, taken)
 			q.wake()
 			continue
@@ -112,7 +124,6 @@ func (q *queue) land(round []*wire.Command, taken time.Time) {
 	defer q.mu.Unlock()
 	for _, cmd := range round {
 		q.bytes -= len(cmd.Entries.Raw())
-		cmd.Source.Release()
 	}
 	q.oldest = taken
 	close(q.landed)
@@ -122,13 +133,19 @@ func (q *queue) land(round []*wire.Command, taken time.Time) {
 // retryEvery is the wait before a round that found the node full is tried again.
 const retryEvery = 20 * time.Millisecond
 
-// propose writes a round. It tries until the round is in the log or the node
-// has failed: the callers were told "accepted".
-func (q *queue) propose(round []*wire.Command) {
+// propose writes a round. It tries until the round is applied or the node has failed:
+// the callers were told "accepted". logged is closed when the round is on disk.
+func (q *queue) propose(round []*wire.Command, logged chan<- struct{}) {
+	defer func(all []*wire.Command) {
+		for _, cmd := range all {
+			cmd.Source.Release()
+		}
+	}(round)
 	for {
-		results, err := q.cfg.Group.ProposeAll(context.Background(), round)
+		results, err := q.cfg.Group.ProposeAll(context.Background(), round, logged)
 		switch {
 		case err == nil:
+			logged = nil
 			if round = q.refusedForNow(round, results); len(round) == 0 {
 				return
 			}

@@ -20,9 +20,10 @@ import (
 // slowGroup takes a time for every round and remembers the rounds.
 type slowGroup struct {
 	Group
-	round time.Duration
-	fail  func(n int) error // for the n-th call, from 0
-	full  int               // how many calls find the table of request IDs full
+	round    time.Duration     // until it is on disk
+	applying time.Duration     // and from there until it is applied
+	fail     func(n int) error // for the n-th call, from 0
+	full     int               // how many calls find the table of request IDs full
 
 	mu     sync.Mutex
 	rounds [][]string // request IDs
@@ -30,8 +31,17 @@ type slowGroup struct {
 	known  map[string]apply.Result
 }
 
-func (g *slowGroup) ProposeAll(_ context.Context, cmds []*wire.Command) ([]apply.Result, error) {
+func (g *slowGroup) ProposeAll(_ context.Context, cmds []*wire.Command, logged chan<- struct{}) ([]apply.Result, error) {
 	time.Sleep(g.round) // virtual time: the tests run in a synctest bubble
+	results, err := g.proposeAll(cmds)
+	if err == nil && logged != nil {
+		close(logged)
+		time.Sleep(g.applying)
+	}
+	return results, err
+}
+
+func (g *slowGroup) proposeAll(cmds []*wire.Command) ([]apply.Result, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := g.calls
@@ -132,6 +142,28 @@ func TestAcceptanceWaitsForASlowDisk(t *testing.T) {
 			t.Errorf("a caller who gave up: %v", err)
 		}
 		c.Close(context.Background())
+	})
+}
+
+// TestTheNextRoundIsLoggedWhileOneIsApplied, and Close waits for both.
+func TestTheNextRoundIsLoggedWhileOneIsApplied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &slowGroup{round: 10 * time.Millisecond, applying: 10 * time.Millisecond}
+		c := newCoordinator(g, 1<<20)
+		began := time.Now()
+		for i := range 5 {
+			if _, err := c.PutAll(context.Background(), eventual(t, fmt.Sprint(i), 10), nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		c.Close(context.Background())
+		if got, want := fmt.Sprint(g.rounds), "[[0] [1] [2] [3] [4]]"; got != want {
+			t.Errorf("rounds %s, want %s", got, want)
+		}
+		if took := time.Since(began); took != 60*time.Millisecond {
+			t.Errorf("it took %v, want 60 ms: five rounds of the log and one apply", took)
+		}
 	})
 }
 

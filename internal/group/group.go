@@ -204,7 +204,7 @@ func (g *Group) Propose(ctx context.Context, cmd *wire.Command, timing *Timing) 
 			return result, err
 		}
 	}
-	results, err := g.propose(ctx, []*wire.Command{cmd}, timing)
+	results, err := g.propose(ctx, g.newProposal(cmd), timing)
 	if err != nil {
 		return apply.Result{}, err
 	}
@@ -212,9 +212,12 @@ func (g *Group) Propose(ctx context.Context, cmd *wire.Command, timing *Timing) 
 }
 
 // ProposeAll is Propose for many independent commands in one round; each has
-// its own result. It does not look for known request IDs first: apply does.
-func (g *Group) ProposeAll(ctx context.Context, cmds []*wire.Command) ([]apply.Result, error) {
-	return g.propose(ctx, cmds, nil)
+// its own result. It does not look for known request IDs first: apply does. logged, if
+// not nil, is closed when the commands are on disk, which is before they are applied.
+func (g *Group) ProposeAll(ctx context.Context, cmds []*wire.Command, logged chan<- struct{}) ([]apply.Result, error) {
+	p := g.newProposal(cmds...)
+	p.onDisk = logged
+	return g.propose(ctx, p, nil)
 }
 
 // Check answers what can be answered without the log: a command whose request

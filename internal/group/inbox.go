@@ -35,6 +35,8 @@ type proposal struct {
 	timing  Timing
 	queued  time.Time
 	logged  time.Time
+	// onDisk, if not nil, is closed at that time.
+	onDisk chan<- struct{}
 }
 
 const (
@@ -154,12 +156,12 @@ func (in *inbox) close() {
 	in.wake()
 }
 
-// propose hands commands to runLog and waits for their results.
-func (g *Group) propose(ctx context.Context, cmds []*wire.Command, timing *Timing) ([]apply.Result, error) {
+// propose hands a proposal to runLog and waits for its results.
+func (g *Group) propose(ctx context.Context, p *proposal, timing *Timing) ([]apply.Result, error) {
 	if err := ctx.Err(); err != nil {
+		p.drop()
 		return nil, notProposed(err)
 	}
-	p := g.newProposal(cmds...)
 	if err := g.inbox.put(p); err != nil {
 		p.drop()
 		return nil, err

@@ -108,6 +108,9 @@ func (g *Group) logRound(live []*proposal) error {
 	for _, p := range live {
 		p.logged = logged
 		p.timing.Log = logged.Sub(p.queued)
+		if p.onDisk != nil {
+			close(p.onDisk)
+		}
 	}
 	g.rounds <- round{live, first}
 	if g.inbox.empty() {
