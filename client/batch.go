@@ -19,10 +19,10 @@ const (
 // maxRequestBytes is the largest message that gRPC can frame on every platform.
 const maxRequestBytes = math.MaxInt32
 
-// encode returns the PutAllRequest of a batch in a buffer of its own. Entries
+// encode returns the PutAllRequest of a batch in a slice from requests. Entries
 // are written straight into it, and nothing of them is kept. The result views
 // no argument.
-func encode(id sheaf.RequestID, entries []sheaf.Entry, o *writeOptions) ([]byte, *sheaf.Error) {
+func encode(id sheaf.RequestID, entries []sheaf.Entry, o *writeOptions) (*[]byte, *sheaf.Error) {
 	size := requestOverheadBytes + len(id) + len(o.ifMatch) + len(o.ifNoneMatch)
 	for i := range entries {
 		e := &entries[i]
@@ -38,7 +38,8 @@ func encode(id sheaf.RequestID, entries []sheaf.Entry, o *writeOptions) ([]byte,
 	// Field 1, then the entries, then the rest: the request is made by two
 	// calls without entries, so that they are never copied from one buffer to
 	// another.
-	buf := wire.AppendPutAll(make([]byte, 0, size), &wire.PutAll{RequestID: string(id)}, nil)
+	request := requests.Get(size)
+	buf := wire.AppendPutAll((*request)[:0], &wire.PutAll{RequestID: string(id)}, nil)
 	var typeURL []byte // reused, because the wire form holds it as bytes
 	for i := range entries {
 		e := &entries[i]
@@ -53,12 +54,13 @@ func encode(id sheaf.RequestID, entries []sheaf.Entry, o *writeOptions) ([]byte,
 		}
 		buf = wire.AppendEntry(buf, &entry)
 	}
-	return wire.AppendPutAll(buf, &wire.PutAll{
+	*request = wire.AppendPutAll(buf, &wire.PutAll{
 		Consistency: o.level,
 		IfMatch:     string(o.ifMatch),
 		IfNoneMatch: string(o.ifNoneMatch),
 		After:       o.after,
-	}, nil), nil
+	}, nil)
+	return request, nil
 }
 
 // milliseconds rounds away from zero: a positive time to live must not become

@@ -33,6 +33,12 @@ var maxAnswerBytes = 2 * sheaf.DefaultLimits().BatchBytes
 // minConnectTimeout bounds one attempt to connect, with its TLS handshake.
 const minConnectTimeout = 5 * time.Second
 
+// Windows bound what a node may send that this client has not read.
+const (
+	streamWindowBytes     = 4 << 20
+	connectionWindowBytes = 16 << 20
+)
+
 // New returns a Client of the node at addr, "host:port". It connects with the
 // first call, so an address that nobody listens on is that call's error.
 //
@@ -61,6 +67,9 @@ func New(addr string, opts ...Option) (*Client, error) {
 		// Attempts are counted and told apart here; a second layer that also
 		// retries would hide some of them.
 		grpc.WithDisableRetry(),
+		// Given, because gRPC would otherwise probe for them with a ping for every answer.
+		grpc.WithInitialWindowSize(streamWindowBytes),
+		grpc.WithInitialConnWindowSize(connectionWindowBytes),
 		grpc.WithDisableServiceConfig(),
 	}, o.dial...)
 	conn, err := grpc.NewClient(addr, dial...)

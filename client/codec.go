@@ -8,7 +8,8 @@ import (
 
 // message is an encoded protobuf message, sent or received as it is.
 type message struct {
-	bytes []byte
+	request mem.Buffer // sent; the caller has a reference until the call returns
+	answer  []byte     // received
 	// taken: gRPC has asked for the bytes. It asks once a connection carries
 	// the call and before it sends any of them, so a call that failed with
 	// taken unset has certainly not reached the node.
@@ -24,12 +25,13 @@ var _ encoding.CodecV2 = codec{}
 // Name makes the content type application/grpc+proto.
 func (codec) Name() string { return proto.Name }
 
-// Marshal does not copy: the bytes must not change until gRPC is done with
-// them, which can be after the call has returned. Nothing here reuses them.
+// Marshal does not copy: gRPC gets a reference to the bytes and gives it back when it is
+// done with them, which can be after the call has returned.
 func (codec) Marshal(v any) (mem.BufferSlice, error) {
 	if m, ok := v.(*message); ok {
 		m.taken = true
-		return mem.BufferSlice{mem.SliceBuffer(m.bytes)}, nil
+		m.request.Ref()
+		return mem.BufferSlice{m.request}, nil
 	}
 	return encoding.GetCodecV2(proto.Name).Marshal(v)
 }
@@ -37,7 +39,7 @@ func (codec) Marshal(v any) (mem.BufferSlice, error) {
 // Unmarshal gives a *message a buffer of its own.
 func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if m, ok := v.(*message); ok {
-		m.bytes = data.Materialize()
+		m.answer = data.Materialize()
 		return nil
 	}
 	return encoding.GetCodecV2(proto.Name).Unmarshal(data, v)

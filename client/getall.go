@@ -45,7 +45,7 @@ func (c *Client) read(ctx context.Context, op string, keys [][]byte, opts []Read
 	if err != nil {
 		return Values{}, err
 	}
-	values, ok := decodeValues(answer.bytes, len(keys))
+	values, ok := decodeValues(answer.answer, len(keys))
 	if !ok {
 		return Values{}, &sheaf.Error{Code: sheaf.Internal, Op: op, Detail: "the node's answer is malformed or does not have one item per key"}
 	}

@@ -104,7 +104,9 @@ func (c *Client) writeAs(ctx context.Context, op string, id sheaf.RequestID, ent
 		tooLarge.Op = op
 		return Result{RequestID: id}, tooLarge
 	}
-	ctx = metadata.AppendToOutgoingContext(ctx, batchBytesKey, strconv.Itoa(len(request)))
+	ctx = metadata.AppendToOutgoingContext(ctx, batchBytesKey, strconv.Itoa(len(*request)))
+	buffer := requests.asBuffer(request)
+	defer buffer.Free()
 
 	call := c.newCall(op)
 	call.id = id
@@ -113,7 +115,7 @@ func (c *Client) writeAs(ctx context.Context, op string, id sheaf.RequestID, ent
 	}
 	var response sheafv1.PutAllResponse
 	last, err := c.run(ctx, call, func(ctx context.Context, opts ...grpc.CallOption) (bool, error) {
-		msg := &message{bytes: request}
+		msg := &message{request: buffer}
 		err := c.conn.Invoke(ctx, sheafv1.KVService_PutAll_FullMethodName, msg, &response,
 			append(opts, grpc.ForceCodecV2(codec{}))...)
 		return msg.taken, err

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -49,7 +50,8 @@ func lookup(id string, state State) (wire.Row, bool, error) {
 	if id == "" {
 		return wire.Row{}, false, nil
 	}
-	data, ok, err := state.Get(store.Rows, []byte(id))
+	// The store only reads the key, so the string's own bytes will do.
+	data, ok, err := state.Get(store.Rows, unsafe.Slice(unsafe.StringData(id), len(id)))
 	if err != nil || !ok {
 		return wire.Row{}, false, err
 	}
@@ -134,10 +136,7 @@ func oldestV7(cmd *wire.Command, meta store.Meta, state State) (oldest []byte, r
 	if cmd.RequestID == "" || meta.Rows < cmd.MaxRows {
 		return nil, nil, nil
 	}
-	err = state.DueKeys([]byte{dueRowV7}, func(key []byte) bool {
-		oldest = append([]byte(nil), key...)
-		return false
-	})
+	oldest, err = firstDue(dueRowV7, state)
 	if err == nil && oldest == nil {
 		refusal = &sheaf.Error{
 			Code:       sheaf.RateLimited,
@@ -146,6 +145,16 @@ func oldestV7(cmd *wire.Command, meta store.Meta, state State) (oldest []byte, r
 		}
 	}
 	return oldest, refusal, err
+}
+
+// firstDue returns a copy of the first element of a kind in the queue, nil if there is
+// none.
+func firstDue(kind byte, state State) (first []byte, err error) {
+	err = state.DueKeys([]byte{kind}, func(key []byte) bool {
+		first = append([]byte(nil), key...)
+		return false
+	})
+	return first, err
 }
 
 // remember writes the row of cmd's request ID, if it has one.

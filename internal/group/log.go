@@ -89,7 +89,9 @@ func roundLen(live []*proposal) int {
 func (g *Group) logRound(live []*proposal) error {
 	w := &g.writer
 	now, stampedMS := g.nowMS(), w.stampedMS
-	live = append(g.catchUp(now), live...)
+	if ticks := g.catchUp(now); len(ticks) > 0 {
+		live = append(ticks, live...)
+	}
 	first := w.lastIndex + 1
 	g.encode(live, now)
 	err := g.cfg.Log.Append(w.entries, nil)

@@ -17,19 +17,18 @@ import (
 // putAll is the walk of one batch: receive it, view its entries in place, carry
 // it through the coordinator, answer.
 func (s *Server) putAll(c *call) error {
-	msg, release, err := s.receive(c)
+	msg, err := s.receive(c)
 	if err != nil {
 		return err
 	}
-	defer release()
 	at := time.Now()
-	req, err := wire.DecodePutAll(msg, s.cfg.Limits)
-	if err != nil {
+	req := &c.request
+	if *req, err = wire.DecodePutAll(msg, s.cfg.Limits); err != nil {
 		return err
 	}
 	req.Source = c.source
 	c.stages.Since(telemetry.Decode, at)
-	answer, err := s.write(c, &req)
+	answer, err := s.write(c, req)
 	if err != nil {
 		return err
 	}
@@ -41,11 +40,10 @@ func (s *Server) putAll(c *call) error {
 
 // deleteAll is putAll for a batch of deletes.
 func (s *Server) deleteAll(c *call) error {
-	msg, release, err := s.receive(c)
+	msg, err := s.receive(c)
 	if err != nil {
 		return err
 	}
-	defer release()
 	at := time.Now()
 	var in sheafv1.DeleteAllRequest
 	if err := wire.CheckRepeated(msg, 2, "keys", s.cfg.Limits); err != nil {

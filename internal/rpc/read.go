@@ -15,11 +15,10 @@ import (
 )
 
 func (s *Server) getAll(c *call) error {
-	msg, release, err := s.receive(c)
+	msg, err := s.receive(c)
 	if err != nil {
 		return err
 	}
-	defer release()
 	at := time.Now()
 	var in sheafv1.GetAllRequest
 	if err := wire.CheckRepeated(msg, 1, "keys", s.cfg.Limits); err != nil {
@@ -61,11 +60,10 @@ const (
 )
 
 func (s *Server) scan(c *call) error {
-	msg, release, err := s.receive(c)
+	msg, err := s.receive(c)
 	if err != nil {
 		return err
 	}
-	defer release()
 	var in sheafv1.ScanRequest
 	if err := proto.Unmarshal(msg, &in); err != nil {
 		return sheaf.Invalid("request", "is not a ScanRequest: %s", err)

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"strconv"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -28,9 +29,9 @@ const (
 	smallBytes = 64 << 10
 )
 
-// receive reads the stream's one request, with its bytes counted as in flight
-// before they are read. The caller must call release when it is done with them, and
-// not use msg any more; who needs the bytes longer holds c.source before.
+// receive reads the stream's one request, with its bytes counted as in flight before they
+// are read. They stay counted, and the call holds them, until letGo: who needs them longer
+// holds c.source.
 //
 // A client that announces no size is taken to send the largest that gRPC lets
 // through until its request is there, and only half of the memory is for such
@@ -39,68 +40,87 @@ const (
 //
 // The stage "admit" is the wait for memory; the time that the bytes take to
 // arrive is the network's, and counts to no stage here.
-func (s *Server) receive(c *call) (msg []byte, release func(), err error) {
-	stream := c.stream
-	wait := receiveWait
-	announced := announcedSize(stream.Context())
-	if announced <= 0 {
-		wait = receiveTimeout // the places are few, and free within this time
-	}
-	ctx, cancel := context.WithTimeout(stream.Context(), wait)
-	defer cancel()
+func (s *Server) receive(c *call) (msg []byte, err error) {
+	announced := announcedSize(c.stream.Context())
 	limit := int64(s.cfg.Limits.BatchBytes)
 	tooLarge := func(size int64) error {
 		return sheaf.Errorf(sheaf.BatchTooLarge, "the request has %d bytes, where at most %d are allowed (limits.batch_bytes): split the batch", size, limit)
 	}
-	if announced > limit+requestOverheadBytes {
-		return nil, nil, tooLarge(announced)
-	}
-	reserved := announced
-	if announced <= 0 {
-		select {
-		case s.unannounced <- struct{}{}:
-			defer func() { <-s.unannounced }()
-		case <-ctx.Done():
-			return nil, nil, &sheaf.Error{
-				Code: sheaf.RateLimited, RetryAfter: receiveWait,
-				Detail: "too many requests are arriving whose size was not announced (metadata " + sizeHeader + ")",
-			}
+	switch {
+	case announced > limit+requestOverheadBytes:
+		return nil, tooLarge(announced)
+	case announced > 0:
+		err = s.reserve(c, announced, receiveWait)
+	default:
+		var leave func()
+		if leave, err = s.enterUnannounced(c.stream.Context()); err == nil {
+			defer leave()
+			err = s.reserve(c, receiveLimit(s.cfg.Limits), receiveTimeout)
 		}
-		reserved = receiveLimit(s.cfg.Limits)
 	}
-	if err := s.cfg.Gate.ReserveWait(ctx, reserved); err != nil {
-		return nil, nil, err
+	if err != nil {
+		return nil, err
 	}
 	c.stages.Since(telemetry.Admit, c.began)
 	var f frame
 	if 0 < announced && announced <= smallBytes {
-		err = stream.RecvMsg(&f)
+		err = c.stream.RecvMsg(&f)
 	} else {
-		err = receiveWithin(stream, &f, receiveTimeout+time.Duration(max(announced, 0)/receiveRateBytes)*time.Second)
+		f, err = receiveWithin(c.stream, receiveTimeout+time.Duration(max(announced, 0)/receiveRateBytes)*time.Second)
 	}
+	c.source = f.buffer
 	if err != nil {
-		s.cfg.Gate.Release(reserved)
-		f.buffer.Release()
-		return nil, nil, receiveError(err, s.cfg.Limits.BatchBytes)
+		return nil, receiveError(err, s.cfg.Limits.BatchBytes)
 	}
 	size := int64(len(f.buffer.Bytes()))
 	switch {
 	case size > limit+requestOverheadBytes:
-		err = tooLarge(size)
-	case size > reserved:
-		err = sheaf.Invalid("request", "has %d bytes but %s announced %d", size, sizeHeader, announced)
+		return nil, tooLarge(size)
+	case size > c.reserved:
+		return nil, sheaf.Invalid("request", "has %d bytes but %s announced %d", size, sizeHeader, announced)
 	}
+	s.cfg.Gate.Release(c.reserved - size)
+	c.reserved = size
+	return f.buffer.Bytes(), nil
+}
+
+// letGo gives back what receive took. The call must not use its message any more.
+func (s *Server) letGo(c *call) {
+	c.source.Release()
+	c.source = nil
+	if c.reserved > 0 {
+		s.cfg.Gate.Release(c.reserved)
+		c.reserved = 0
+	}
+}
+
+// reserve counts bytes for a call, and waits for them if it must.
+func (s *Server) reserve(c *call, bytes int64, wait time.Duration) error {
+	err := s.cfg.Gate.Reserve(bytes)
 	if err != nil {
-		s.cfg.Gate.Release(reserved)
-		f.buffer.Release()
-		return nil, nil, err
+		ctx, cancel := context.WithTimeout(c.stream.Context(), wait)
+		defer cancel()
+		err = s.cfg.Gate.ReserveWait(ctx, bytes)
 	}
-	s.cfg.Gate.Release(reserved - size)
-	c.source = f.buffer
-	return f.buffer.Bytes(), func() {
-		f.buffer.Release()
-		s.cfg.Gate.Release(size)
-	}, nil
+	if err == nil {
+		c.reserved = bytes
+	}
+	return err
+}
+
+// enterUnannounced waits for one of the places of requests of unknown size.
+func (s *Server) enterUnannounced(ctx context.Context) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, receiveTimeout) // the places are few, and free within this time
+	defer cancel()
+	select {
+	case s.unannounced <- struct{}{}:
+		return func() { <-s.unannounced }, nil
+	case <-ctx.Done():
+		return nil, &sheaf.Error{
+			Code: sheaf.RateLimited, RetryAfter: receiveWait,
+			Detail: "too many requests are arriving whose size was not announced (metadata " + sizeHeader + ")",
+		}
+	}
 }
 
 var errSlow = &sheaf.Error{
@@ -108,20 +128,37 @@ var errSlow = &sheaf.Error{
 	Detail: "the request did not arrive in time (a large one whose size is announced in the metadata " + sizeHeader + " is given more)",
 }
 
+// arrival is one RecvMsg on a goroutine of its own.
+type arrival struct {
+	frame frame
+	done  chan error // has room for one
+	timer *time.Timer
+}
+
+// arrivals are those whose RecvMsg has ended.
+var arrivals = sync.Pool{New: func() any {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	return &arrival{done: make(chan error, 1), timer: timer}
+}}
+
+func (a *arrival) receive(stream grpc.ServerStream) { a.done <- stream.RecvMsg(&a.frame) }
+
 // receiveWithin is RecvMsg with a time limit. When it gives up, the handler
 // returns, which ends the stream and with it the RecvMsg.
-func receiveWithin(stream grpc.ServerStream, f *frame, limit time.Duration) error {
-	received := make(chan error, 1)
-	var mine frame
-	go func() { received <- stream.RecvMsg(&mine) }()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+func receiveWithin(stream grpc.ServerStream, limit time.Duration) (frame, error) {
+	a := arrivals.Get().(*arrival)
+	a.timer.Reset(limit)
+	go a.receive(stream)
 	select {
-	case err := <-received:
-		*f = mine
-		return err
-	case <-timer.C:
-		return errSlow
+	case err := <-a.done:
+		a.timer.Stop()
+		f := a.frame
+		a.frame = frame{}
+		arrivals.Put(a)
+		return f, err
+	case <-a.timer.C:
+		return frame{}, errSlow
 	}
 }
 

@@ -52,7 +52,11 @@ const (
 	// requestOverheadBytes is what a request may carry beside its entries.
 	requestOverheadBytes = 64 << 10
 	maxHeaderBytes       = 16 << 10
-	connectionTimeout    = 5 * time.Second
+	// The windows bound what a client may send that nobody has read. They are given,
+	// because gRPC would otherwise probe for them with a ping for every large message.
+	streamWindowBytes     = 1 << 20
+	connectionWindowBytes = 4 << 20
+	connectionTimeout     = 5 * time.Second
 	// KeepaliveMinTime is how often a client may ping. It must stay below
 	// client.KeepaliveTime, or the server answers too_many_pings.
 	KeepaliveMinTime = 10 * time.Second
@@ -76,6 +80,8 @@ func New(cfg Config) *Server {
 		grpc.MaxRecvMsgSize(int(receiveLimit(cfg.Limits))),
 		grpc.MaxConcurrentStreams(uint32(cfg.Limits.StreamsPerConnection)),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.InitialWindowSize(streamWindowBytes),
+		grpc.InitialConnWindowSize(connectionWindowBytes),
 		grpc.ConnectionTimeout(connectionTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: KeepaliveMinTime, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
@@ -147,8 +153,12 @@ type call struct {
 	core   *coordinator.Coordinator
 	stages telemetry.Stages
 	began  time.Time
-	source *wire.Buffer // the request's bytes, held until its method returns
-	batch  *wire.PutAll // nil until it is decoded
+	// source has the request's bytes, and reserved is how many are counted for them;
+	// both until the method has returned.
+	source   *wire.Buffer
+	reserved int64
+	batch    *wire.PutAll // nil until it is decoded, then the request
+	request  wire.PutAll
 }
 
 // handler wraps a method with what all have in common: the node must be
@@ -164,9 +174,10 @@ func handler(name string, method func(*Server, *call) error) grpc.StreamHandler 
 		} else {
 			err = s.guarded(name, method, c)
 		}
-		trailer := metadata.Pairs("sheaf-time-ms", strconv.FormatInt(time.Now().UnixMilli(), 10))
+		s.letGo(c)
+		trailer := metadata.MD{"sheaf-time-ms": {strconv.FormatInt(time.Now().UnixMilli(), 10)}}
 		if timing := c.stages.ServerTiming(); timing != "" {
-			trailer.Set("server-timing", timing)
+			trailer["server-timing"] = []string{timing}
 		}
 		stream.SetTrailer(trailer)
 		reason := "" // success

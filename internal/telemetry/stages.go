@@ -71,16 +71,16 @@ func (s *Stages) Each(visit func(Stage, time.Duration)) {
 // in milliseconds: "decode;dur=0.041, admit;dur=0.002". The gRPC trailer of the
 // same name holds the same text.
 func (s *Stages) ServerTiming() string {
-	var b strings.Builder
+	var room [256]byte
+	text := room[:0]
 	s.Each(func(stage Stage, d time.Duration) {
-		if b.Len() > 0 {
-			b.WriteString(", ")
+		if len(text) > 0 {
+			text = append(text, ", "...)
 		}
-		b.WriteString(stage.String())
-		b.WriteString(";dur=")
-		b.WriteString(strconv.FormatFloat(float64(d.Nanoseconds())/1e6, 'f', 3, 64))
+		text = append(append(text, stage.String()...), ";dur="...)
+		text = strconv.AppendFloat(text, float64(d.Nanoseconds())/1e6, 'f', 3, 64)
 	})
-	return b.String()
+	return string(text)
 }
 
 // ParseServerTiming reads what ServerTiming wrote; it skips what it does not know.

@@ -38,7 +38,9 @@ func (s ETagSum) ETag() sheaf.ETag {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:8], s.Hi)
 	binary.BigEndian.PutUint64(raw[8:], s.Lo)
-	return sheaf.ETag(`"` + hex.EncodeToString(raw[:]) + `"`)
+	quoted := [1 + 2*len(raw) + 1]byte{'"', 1 + 2*len(raw): '"'}
+	hex.Encode(quoted[1:], raw[:])
+	return sheaf.ETag(quoted[:])
 }
 
 // Match is a condition on the ETag of a batch's keys: the parsed form of
