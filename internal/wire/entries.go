@@ -40,8 +40,9 @@ func (e Entries) All() iter.Seq2[int, Entry] {
 		for i := 0; len(rest) > 0; i++ {
 			var body []byte
 			body, rest = cutBody(rest)
-			entry, ok := parseUsual(body)
-			if !ok {
+			var entry Entry
+			var usual bool
+			if entry.Key, entry.Value, usual = parseUsual(body); !usual {
 				entry, _, _ = parseEntry(body)
 			}
 			if !yield(i, entry) {
@@ -93,22 +94,23 @@ func ParseEntries(raw []byte, limits sheaf.Limits) (Entries, error) {
 		if entries.count >= limits.BatchEntries {
 			return Entries{}, TooManyEntries(limits)
 		}
-		entry, canonical := parseUsual(body)
-		if !canonical {
-			var problem string
-			if entry, canonical, problem = parseEntry(body); problem != "" {
+		key, value, canonical := parseUsual(body)
+		if !canonical || len(key) > limits.KeyBytes || len(value) > limits.ValueBytes {
+			entry, isCanonical, problem := parseEntry(body)
+			if problem != "" {
 				return Entries{}, sheaf.Invalid(entryField(entries.count, ""), "%s", problem)
 			}
+			if err := checkEntry(entries.count, &entry, limits); err != nil {
+				return Entries{}, err
+			}
+			key, canonical = entry.Key, isCanonical
+			entries.conditional = entries.conditional || entry.HasIfVersion
 		}
-		if err := checkEntry(entries.count, &entry, limits); err != nil {
-			return Entries{}, err
-		}
-		if first, dup := set.Add(entry.Key); dup {
+		if first, dup := set.Add(key); dup {
 			return Entries{}, sheaf.Invalid(entryField(entries.count, "key"),
 				"is the same key as entries[%d]: a batch writes each key once", first)
 		}
 		allCanonical = allCanonical && canonical && n == protowire.SizeBytes(len(body))
-		entries.conditional = entries.conditional || entry.HasIfVersion
 		entries.count++
 	}
 	if entries.count == 0 {

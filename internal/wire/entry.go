@@ -99,31 +99,29 @@ func unconditionalSize(e *Entry) int {
 // parseUsual reads the body of an entry that is a key, or a key and a value of less than
 // 16 KiB, in canonical form; ok is false for every other, which parseEntry reads. Of what
 // it reads it says the same as parseEntry.
-func parseUsual(body []byte) (e Entry, ok bool) {
+func parseUsual(body []byte) (key, value []byte, ok bool) {
 	if len(body) < 3 || body[0] != tagKey || body[1] >= 0x80 || body[1] == 0 {
-		return Entry{}, false
+		return nil, nil, false
 	}
 	end := 2 + int(body[1])
 	switch {
 	case end == len(body):
-		e.Key = body[2:end:end]
-		return e, true
+		return body[2:end:end], nil, true
 	case end+2 > len(body) || body[end] != tagValue:
-		return Entry{}, false
+		return nil, nil, false
 	}
 	begin, size := end+2, int(body[end+1])
 	if size >= 0x80 {
 		if begin == len(body) || body[begin] >= 0x80 || body[begin] == 0 {
-			return Entry{}, false
+			return nil, nil, false
 		}
 		size = size&0x7f | int(body[begin])<<7
 		begin++
 	}
 	if size == 0 || begin+size != len(body) {
-		return Entry{}, false
+		return nil, nil, false
 	}
-	e.Key, e.Value = body[2:end:end], body[begin:]
-	return e, true
+	return body[2:end:end], body[begin:], true
 }
 
 // parseEntry reads one entry from its body, whatever order its fields have.

@@ -1,10 +1,9 @@
 package wire
 
 import (
+	"hash/maphash"
 	"math/bits"
 	"sync"
-
-	"github.com/zeebo/xxh3"
 )
 
 // KeySet finds keys that are named twice. It is an open-addressing table of
@@ -22,6 +21,9 @@ const maxPooledSlots = 1 << 15
 
 // minSlots is the size of a set of which nothing is known.
 const minSlots = 64
+
+// keySeed is the process's own, so that nobody can choose keys that collide.
+var keySeed = maphash.MakeSeed()
 
 var keySets = sync.Pool{New: func() any { return new(KeySet) }}
 
@@ -59,7 +61,7 @@ func (s *KeySet) Add(key []byte) (first int, dup bool) {
 	if 2*len(s.keys) >= len(s.slots) {
 		s.grow()
 	}
-	hash := xxh3.Hash(key)
+	hash := maphash.Bytes(keySeed, key)
 	tag := hash >> 32 << 32
 	mask := uint64(len(s.slots) - 1)
 	for at := hash & mask; ; at = (at + 1) & mask {
@@ -81,7 +83,7 @@ func (s *KeySet) grow() {
 	s.slots = cleared(nil, 2*len(s.slots))
 	mask := uint64(len(s.slots) - 1)
 	for i, key := range s.keys {
-		hash := xxh3.Hash(key)
+		hash := maphash.Bytes(keySeed, key)
 		at := hash & mask
 		for s.slots[at] != 0 {
 			at = (at + 1) & mask
