@@ -35,7 +35,7 @@ type Config struct {
 
 // DefaultConfig is for a node that holds one group. FS and Dir are to be set.
 func DefaultConfig() Config {
-	return Config{FS: vfs.Default, CacheBytes: 256 << 20, RunBytes: 32 << 20}
+	return Config{FS: vfs.Default, CacheBytes: 256 << 20, RunBytes: 64 << 20}
 }
 
 // Validate says what is wrong with the configuration.

@@ -51,6 +51,7 @@ func (s *Store) runDrain() {
 func (s *Store) drain(r *run, sorter *sorter, flushed <-chan struct{}, index uint64) error {
 	batch := s.db.NewBatchWithSize(r.used)
 	defer batch.Close()
+	adviseHuge(batch.Repr())
 	if err := batch.Set(metaKey, appendMeta(nil, r.meta), nil); err != nil {
 		return err
 	}

@@ -72,6 +72,7 @@ func newRun(arenaBytes int) *run {
 		arena: make([]byte, arenaBytes), used: recordAlign, // address 0 is no record
 		replaced: make([]uint64, arenaBytes/recordAlign/64+1),
 	}
+	adviseHuge(r.arena)
 	r.table.Store(&table{make([]atomic.Uint64, firstSlots)})
 	r.due = btree.NewOrderedG[string](dueDegree)
 	return r

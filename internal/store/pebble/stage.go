@@ -45,7 +45,7 @@ type runSet struct {
 
 const (
 	// maxSealed bounds the full runs that wait for Pebble.
-	maxSealed = 3
+	maxSealed = 2
 	// maxSpare bounds the runs kept for use again.
 	maxSpare = 2
 )
