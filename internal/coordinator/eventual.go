@@ -28,6 +28,7 @@ type queue struct {
 	oldest  time.Time // acceptance of the oldest batch not yet durable
 	landed  chan struct{}
 	closed  bool
+	refused bool // the first of waiting were put back
 
 	work   chan struct{} // one token when waiting may not be empty
 	done   chan struct{}
@@ -92,11 +93,23 @@ func (q *queue) run() {
 	defer applying.Wait()
 	for range q.work {
 		q.mu.Lock()
-		round, closed := q.waiting, q.closed
-		q.waiting = nil
+		round, closed, refused := q.waiting, q.closed, q.refused
+		q.waiting, q.refused = nil, false
 		taken := time.Now() // whatever is accepted from here on is younger
 		q.mu.Unlock()
-		if len(round) > 0 {
+		switch {
+		case len(round) == 0 && closed:
+			applying.Wait()
+			if q.empty() {
+				return
+			}
+			q.wake() // something was put back
+		case len(round) == 0:
+		case refused && !q.pause():
+			q.lost(round, nil)
+			q.land(round, taken)
+			q.wake()
+		default:
 			// The next round is logged while this one is applied. How many are between
 			// is the group's to bound.
 			logged, ended := make(chan struct{}), make(chan struct{})
@@ -110,11 +123,23 @@ func (q *queue) run() {
 			}
 			q.land(round, taken)
 			q.wake()
-			continue
 		}
-		if closed {
-			return
-		}
+	}
+}
+
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) == 0
+}
+
+// pause waits before something refused is tried again; false when there is no time left.
+func (q *queue) pause() bool {
+	select {
+	case <-time.After(retryEvery):
+		return true
+	case <-q.giveUp:
+		return false
 	}
 }
 
@@ -125,55 +150,70 @@ func (q *queue) land(round []*wire.Command, taken time.Time) {
 	for _, cmd := range round {
 		q.bytes -= len(cmd.Entries.Raw())
 	}
-	q.oldest = taken
+	if !q.refused { // what was put back is older than all
+		q.oldest = taken
+	}
 	close(q.landed)
 	q.landed = make(chan struct{})
+}
+
+// putBack queues again, before all others, what was logged and found no room in the
+// state. It is not durable, so it counts as queued, and nothing is accepted beside it.
+func (q *queue) putBack(again []*wire.Command) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(again, q.waiting...)
+	for _, cmd := range again {
+		q.bytes += len(cmd.Entries.Raw())
+	}
+	q.oldest, q.refused = time.Time{}, true
+	q.wake()
 }
 
 // retryEvery is the wait before a round that found the node full is tried again.
 const retryEvery = 20 * time.Millisecond
 
-// propose writes a round. It tries until the round is applied or the node has failed:
+// propose writes a round. It tries until the round is in the log or the node has failed:
 // the callers were told "accepted". logged is closed when the round is on disk.
 func (q *queue) propose(round []*wire.Command, logged chan<- struct{}) {
-	defer func(all []*wire.Command) {
-		for _, cmd := range all {
-			cmd.Source.Release()
-		}
-	}(round)
 	for {
 		results, err := q.cfg.Group.ProposeAll(context.Background(), round, logged)
 		switch {
 		case err == nil:
-			logged = nil
-			if round = q.refusedForNow(round, results); len(round) == 0 {
-				return
+			if again := q.refusedForNow(round, results); len(again) > 0 {
+				q.putBack(again)
 			}
+			return
 		case errors.Is(err, sheaf.RateLimited), errors.Is(err, sheaf.NoSpace):
-		default:
-			q.cfg.Logger.Error("accepted batches were lost", "batches", len(round), "err", err)
-			return
+			if q.pause() {
+				continue
+			}
 		}
-		select {
-		case <-time.After(retryEvery):
-		case <-q.giveUp:
-			q.cfg.Logger.Error("accepted batches were lost: the node stops and could not write them", "batches", len(round), "err", err)
-			return
-		}
+		q.lost(round, err)
+		return
+	}
+}
+
+func (q *queue) lost(round []*wire.Command, err error) {
+	q.cfg.Logger.Error("accepted batches were lost", "batches", len(round), "err", err)
+	for _, cmd := range round {
+		cmd.Source.Release()
 	}
 }
 
 // refusedForNow returns the commands to try again: those that were refused only
-// because the table of request IDs is full.
+// because the table of request IDs is full. It lets go of the others.
 func (q *queue) refusedForNow(round []*wire.Command, results []apply.Result) (again []*wire.Command) {
 	for i, result := range results {
 		switch {
 		case result.Refused == nil:
 		case result.Refused.Code == sheaf.RateLimited:
 			again = append(again, round[i])
+			continue
 		default:
 			q.cfg.Logger.Warn("an accepted batch was refused", "request_id", round[i].RequestID, "err", result.Refused)
 		}
+		round[i].Source.Release()
 	}
 	return again
 }

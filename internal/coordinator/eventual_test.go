@@ -219,6 +219,37 @@ func TestARefusalForNowIsTriedAgain(t *testing.T) {
 	})
 }
 
+// TestWhatIsTriedAgainStaysCounted: it is in memory and not durable.
+func TestWhatIsTriedAgainStaysCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &slowGroup{round: time.Millisecond, full: 1 << 30}
+		c := newCoordinator(g, 1000)
+		accepted := 0
+		for i := range 200 {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+			_, err := c.PutAll(ctx, eventual(t, fmt.Sprint(i), 100), nil)
+			cancel()
+			switch {
+			case err == nil:
+				accepted++
+			case !errors.Is(err, sheaf.RateLimited) && !errors.Is(err, sheaf.NotProposed):
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		g.mu.Lock()
+		g.full = 0
+		g.mu.Unlock()
+		c.Close(context.Background())
+		if accepted == 0 || accepted > 8 {
+			t.Errorf("%d batches of more than 100 bytes were accepted into a queue of 1,000", accepted)
+		}
+		if len(g.rounds) == 0 || len(g.rounds[len(g.rounds)-1]) != accepted {
+			t.Errorf("the last round has %v, of %d accepted", g.rounds[len(g.rounds)-1], accepted)
+		}
+	})
+}
+
 // TestCloseGivesUpWithItsContext: a full disk must not keep a node from stopping.
 func TestCloseGivesUpWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
