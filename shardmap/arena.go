@@ -42,6 +42,9 @@ const (
 	offsetBits = 15
 	offsetMask = 1<<offsetBits - 1
 
+	// maxChunks is as many as an address can name.
+	maxChunks = 1 << (32 - offsetBits)
+
 	minChunkBytes = 4 << 10
 	maxChunkBytes = 256 << 10
 	// chunkShare: a new chunk is this part of what the shard holds, so that the unused
@@ -68,7 +71,10 @@ func (a *arena) add(key, prefix, value []byte) uint32 {
 // place makes room for a record.
 func (a *arena) place(size int) (uint32, record) {
 	if size > maxChunkBytes-recordAlign {
-		address := a.take(a.open(size), size) // of its own: the current chunk stays current
+		// Of its own: the current chunk stays current. The room more is for the hole.
+		n := a.open(size + recordAlign)
+		address := a.take(n, size)
+		a.waste += int64(len(a.chunks[n].data) - a.chunks[n].used)
 		return address, a.at(address)
 	}
 	if a.current < 0 || a.chunks[a.current].used+size > len(a.chunks[a.current].data) {
@@ -87,16 +93,16 @@ func (a *arena) place(size int) (uint32, record) {
 }
 
 // open gets memory for a chunk and returns its number. Chunk 0 at offset 0 would have
-// the address 0: the first chunk skips it.
+// the address 0: the first chunk has a hole there.
 func (a *arena) open(bytes int) int {
 	n := len(a.chunks)
 	if last := len(a.unused) - 1; last >= 0 {
 		n, a.unused = a.unused[last], a.unused[:last]
 	} else {
+		if n == maxChunks {
+			panic("shardmap: a shard is full: it has 131,072 chunks, 32 GiB of records or as many values above 256 KiB")
+		}
 		a.chunks = append(a.chunks, chunk{})
-	}
-	if n == 0 && bytes > maxChunkBytes-recordAlign {
-		bytes += recordAlign // for the hole
 	}
 	a.chunks[n] = chunk{data: a.memory.chunk(bytes)}
 	if n == 0 {

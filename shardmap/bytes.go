@@ -67,8 +67,17 @@ func NewBytes() *Bytes {
 	return m
 }
 
-// Close gives the map's memory back. Nothing of the map may be used afterwards.
-func (m *Bytes) Close() { m.memory.close() }
+// Close empties the map and gives its memory back. What Peek and Range have shown must not
+// be used afterwards; the map is not to be written any more.
+func (m *Bytes) Close() {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		s.slots, s.count, s.arena.chunks, s.arena.retained = nil, 0, nil, nil
+		s.mu.Unlock()
+	}
+	m.memory.close()
+}
 
 func (m *Bytes) hash(key []byte) uint64 { return maphash.Bytes(m.seed, key) }
 

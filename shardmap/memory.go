@@ -10,10 +10,9 @@ import (
 // from slabs and used again, and tables and large chunks by themselves. All of it is
 // outside the garbage collector's heap where the system allows that (see system_*.go).
 type allocator struct {
-	mu     sync.Mutex
-	closed bool
-	slab   []byte // what is left of the newest slab
-	free   [maxClass + 1][][]byte
+	mu   sync.Mutex
+	slab []byte // what is left of the newest slab
+	free [maxClass + 1][][]byte
 	// mapped is everything that was taken from the system and not given back; bytes
 	// its size.
 	mapped map[*byte][]byte
@@ -133,6 +132,6 @@ func (m *allocator) close() {
 	for _, data := range m.mapped {
 		unmapSystem(data)
 	}
-	m.mapped, m.slab, m.bytes, m.closed = nil, nil, 0, true
+	m.mapped, m.slab, m.bytes = nil, nil, 0
 	m.free = [maxClass + 1][][]byte{}
 }

@@ -77,8 +77,9 @@ func (c *cutter) run(flush bool) {
 	}
 	if err == nil {
 		durable := c.g.cfg.Store.Durable()
-		c.cutTo.Store(durable)
-		err = c.g.cfg.Log.Cut(c.g.cfg.ID, durable)
+		if err = c.g.cfg.Log.Cut(c.g.cfg.ID, durable); err == nil {
+			c.cutTo.Store(durable)
+		}
 	}
 	logger := c.g.cfg.Logger.With("group", c.g.cfg.ID)
 	if err != nil {
@@ -87,7 +88,10 @@ func (c *cutter) run(flush bool) {
 		logger.Debug("log cut", "durable", c.g.cfg.Store.Durable(), "log_bytes", c.g.cfg.Log.SizeBytes(), "took_ms", time.Since(start).Milliseconds())
 	}
 	c.mu.Lock()
-	c.running, c.err, c.failed = false, err, time.Now()
+	c.running = false
+	if flush || err != nil { // to cut alone says nothing about a flush that failed
+		c.err, c.failed = err, time.Now()
+	}
 	c.idle.Broadcast()
 	c.mu.Unlock()
 }

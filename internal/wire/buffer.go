@@ -18,45 +18,68 @@ type Buffer struct {
 	refs atomic.Int32
 }
 
-// The sizes of the memory that is kept are powers of two from the first to the last.
+// Memory that is kept has one of a few sizes, four to a doubling, so a buffer takes at most
+// a quarter more than it holds.
 const (
-	minBufferBits = 12
-	maxBufferBits = 27 // twice the default largest batch
-	// keptBufferBytes bounds what is kept of each size, but for one.
-	keptBufferBytes = 8 << 20
+	minBufferBits = 9
+	maxBufferBits = 23
+	bufferClasses = 1 + 4*(maxBufferBits-minBufferBits)
+	// maxKeptBytes bounds what is kept of all sizes. Larger buffers than the largest size
+	// are made for their request, and the garbage collector's afterwards.
+	maxKeptBytes = 64 << 20
 )
 
-// freeBuffers are the buffers that nobody holds, by size. A sync.Pool would be emptied
-// by every other garbage collection, and those are frequent where the heap is small.
-var freeBuffers [maxBufferBits - minBufferBits + 1]struct {
-	mu   sync.Mutex
-	list []*Buffer
+// free are the buffers that nobody holds, by size. A sync.Pool would be emptied by every
+// other garbage collection, and those are frequent where the heap is small.
+var free struct {
+	mu    sync.Mutex
+	bytes int
+	lists [bufferClasses][]*Buffer
+}
+
+// bufferClass returns the class of buffers that n bytes fit in, and their size; -1 for
+// more than the largest have.
+func bufferClass(n int) (class, size int) {
+	switch {
+	case n <= 1<<minBufferBits:
+		return 0, 1 << minBufferBits
+	case n > 1<<maxBufferBits:
+		return -1, n
+	}
+	below := bits.Len(uint(n-1)) - 1 // 2^below < n <= 2^(below+1)
+	quarter := 1 << below / 4
+	step := (n - 1 - 1<<below) / quarter
+	return 1 + 4*(below-minBufferBits) + step, 1<<below + (step+1)*quarter
 }
 
 // NewBuffer returns a buffer of n bytes, with anything in them. The caller has the one
 // reference.
 func NewBuffer(n int) *Buffer {
-	b := takeBuffer(max(minBufferBits, bits.Len(uint(max(n, 1)-1))))
+	class, size := bufferClass(n)
+	b := takeBuffer(class)
+	if b == nil {
+		b = &Buffer{data: make([]byte, size)}
+	}
 	b.data = b.data[:n]
 	b.refs.Store(1)
 	return b
 }
 
-func takeBuffer(sizeBits int) *Buffer {
-	if sizeBits > maxBufferBits {
-		return &Buffer{data: make([]byte, 1<<sizeBits)}
+func takeBuffer(class int) *Buffer {
+	if class < 0 {
+		return nil
 	}
-	free := &freeBuffers[sizeBits-minBufferBits]
 	free.mu.Lock()
-	if last := len(free.list) - 1; last >= 0 {
-		b := free.list[last]
-		free.list[last] = nil
-		free.list = free.list[:last]
-		free.mu.Unlock()
-		return b
+	defer free.mu.Unlock()
+	last := len(free.lists[class]) - 1
+	if last < 0 {
+		return nil
 	}
-	free.mu.Unlock()
-	return &Buffer{data: make([]byte, 1<<sizeBits)}
+	b := free.lists[class][last]
+	free.lists[class][last] = nil
+	free.lists[class] = free.lists[class][:last]
+	free.bytes -= cap(b.data)
+	return b
 }
 
 // Bytes are the buffer's bytes, valid for as long as the caller holds a reference.
@@ -82,14 +105,14 @@ func (b *Buffer) Release() {
 	}
 	b.data = b.data[:cap(b.data)]
 	poison(b.data)
-	sizeBits := bits.Len(uint(cap(b.data)) - 1)
-	if sizeBits > maxBufferBits {
+	class, _ := bufferClass(cap(b.data))
+	if class < 0 {
 		return
 	}
-	free := &freeBuffers[sizeBits-minBufferBits]
 	free.mu.Lock()
 	defer free.mu.Unlock()
-	if len(free.list) == 0 || (len(free.list)+1)<<sizeBits <= keptBufferBytes {
-		free.list = append(free.list, b)
+	if free.bytes+cap(b.data) <= maxKeptBytes {
+		free.lists[class] = append(free.lists[class], b)
+		free.bytes += cap(b.data)
 	}
 }

@@ -20,13 +20,13 @@ func TestABufferIsUsedAgainWhenNobodyHoldsIt(t *testing.T) {
 		t.Fatal("the bytes of a buffer that is held have changed")
 	}
 	b.Release()
-	if again := NewBuffer(6000); again != b || len(again.Bytes()) != 6000 {
+	if again := NewBuffer(5100); again != b || len(again.Bytes()) != 5100 {
 		t.Error("a released buffer was not used again")
 	}
 }
 
 func TestBuffersOfAllSizes(t *testing.T) {
-	for _, n := range []int{0, 1, 4096, 4097, 1 << 20, 1<<20 + 1, 1<<maxBufferBits + 1} {
+	for _, n := range []int{0, 1, 512, 513, 4097, 1 << 20, 1<<20 + 1, 1<<maxBufferBits + 1} {
 		b := NewBuffer(n)
 		if len(b.Bytes()) != n {
 			t.Errorf("%d bytes, want %d", len(b.Bytes()), n)
@@ -41,14 +41,32 @@ func TestBuffersOfAllSizes(t *testing.T) {
 func TestKeptBuffersAreBounded(t *testing.T) {
 	const size = 1 << 20
 	var all []*Buffer
-	for range 3 * keptBufferBytes / size {
+	for range 2 * maxKeptBytes / size {
 		all = append(all, NewBuffer(size))
 	}
 	for _, b := range all {
 		b.Release()
 	}
-	if n := len(freeBuffers[20-minBufferBits].list); n*size > keptBufferBytes {
-		t.Errorf("%d bytes are kept", n*size)
+	kept := 0
+	for _, list := range free.lists {
+		for _, b := range list {
+			kept += cap(b.data)
+		}
+	}
+	if kept > maxKeptBytes || kept != free.bytes {
+		t.Errorf("%d bytes are kept, %d counted", kept, free.bytes)
+	}
+}
+
+func TestABufferTakesAtMostAQuarterMore(t *testing.T) {
+	for n := 513; n <= 1<<maxBufferBits; n += 1 + n/97 {
+		class, size := bufferClass(n)
+		if size < n || size > n+n/4+1 || class < 1 || class >= bufferClasses {
+			t.Fatalf("%d bytes: class %d of %d bytes", n, class, size)
+		}
+		if again, same := bufferClass(size); again != class || same != size {
+			t.Fatalf("a buffer of %d bytes is of class %d, not %d", size, again, class)
+		}
 	}
 }
 

@@ -12,7 +12,8 @@ const maxKept = 16 << 10
 
 // Apply puts m into the tables under the lock, as a batch a table.
 func (s *Store) Apply(m *store.Mutations) error {
-	if err := s.prepare(m); err != nil {
+	size, err := s.prepare(m)
+	if err != nil {
 		return fmt.Errorf("apply log entry %d: %w", m.Meta.Index, err)
 	}
 	s.mu.Lock()
@@ -27,18 +28,19 @@ func (s *Store) Apply(m *store.Mutations) error {
 		}
 	}
 	s.meta = m.Meta
+	s.changedBytes.Add(size)
 	s.mu.Unlock()
 	s.forget()
 	return nil
 }
 
-// prepare sorts the ops by space, without copying them.
-func (s *Store) prepare(m *store.Mutations) error {
+// prepare sorts the ops by space, without copying them, and returns about how much they
+// add to a snapshot.
+func (s *Store) prepare(m *store.Mutations) (size int64, err error) {
 	// Only Apply writes meta, and Apply is called by one goroutine.
 	if m.Meta.Index <= s.meta.Index {
-		return fmt.Errorf("entry %d is already applied", s.meta.Index)
+		return 0, fmt.Errorf("entry %d is already applied", s.meta.Index)
 	}
-	size := int64(0)
 	for i := range m.Ops {
 		op := &m.Ops[i]
 		size += recordBytes + int64(len(op.Key)+len(op.Head)+len(op.Value))
@@ -51,11 +53,10 @@ func (s *Store) prepare(m *store.Mutations) error {
 			s.dueOps = append(s.dueOps, op)
 		default:
 			s.forget()
-			return fmt.Errorf("unknown space %d", op.Space)
+			return 0, fmt.Errorf("unknown space %d", op.Space)
 		}
 	}
-	s.changedBytes.Add(size)
-	return nil
+	return size, nil
 }
 
 // forget drops the references to a log entry: its bytes must not outlive it here.

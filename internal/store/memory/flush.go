@@ -13,7 +13,9 @@ type image struct {
 	meta   store.Meta
 	tables [tableCount]frozen
 	keys   int // of space Data
-	due    *btree.BTreeG[string]
+	// changed is how much was written since the image before.
+	changed int64
+	due     *btree.BTreeG[string]
 }
 
 // freeze takes the image. Apply waits for an instant only: the tables and the B-tree
@@ -28,6 +30,7 @@ func (s *Store) freeze() (img image, err error) {
 			return image{}, err
 		}
 	}
+	img.changed = s.changedBytes.Swap(0)
 	return img, nil
 }
 
@@ -55,12 +58,11 @@ func (s *Store) Flush() (uint64, error) {
 	if img.meta.Index == s.durable.Load() {
 		return img.meta.Index, nil
 	}
-	changed := s.changedBytes.Swap(0)
 	err = writeSnapshot(s.fs, s.dir, img.meta, img.keys, func(w *snapshotWriter) error {
 		return s.writeImage(w, &img)
 	})
 	if err != nil {
-		s.changedBytes.Add(changed)
+		s.changedBytes.Add(img.changed)
 		return s.durable.Load(), fmt.Errorf("flush store: %w", err)
 	}
 	s.noteSnapshot(img.meta.Index)

@@ -32,15 +32,16 @@ func (s *Store) runDrain() {
 			continue
 		}
 		began := time.Now()
+		to := r.meta.Index // before drop, after which the run may begin anew
 		err := s.drain(r, &sorter, flushed, index)
 		if err == nil {
-			index = r.meta.Index // before drop, after which the run may begin anew
+			index = to
 			s.stage.drop(r, time.Since(began))
 			flushed, err = s.db.AsyncFlush()
 		}
 		if err != nil {
 			if !errors.Is(err, errClosed) {
-				s.failDrain(fmt.Errorf("drain to log entry %d: %w", index, s.readError(err)))
+				s.failDrain(fmt.Errorf("drain to log entry %d: %w", to, s.readError(err)))
 			}
 			return
 		}
@@ -115,7 +116,9 @@ const compactionPoll = 5 * time.Millisecond
 // waitForCompactions returns when L0 has room for one more run. Pebble would hold up
 // the commit itself, but could not be closed meanwhile.
 func (s *Store) waitForCompactions() error {
+	defer s.drainWaits.Store(false)
 	for s.db.Metrics().Levels[0].Sublevels >= l0Files {
+		s.drainWaits.Store(true)
 		select {
 		case <-s.closing:
 			return errClosed

@@ -108,16 +108,39 @@ func (s *Store) Flush() (uint64, error) {
 
 func (s *Store) flush() error {
 	before := s.flushesBegun.Load()
-	s.writing.Lock()
-	index := s.stage.sealAll()
-	s.writing.Unlock()
+	var index uint64
+	for {
+		s.writing.Lock()
+		last, wait, err := s.stage.sealAll()
+		s.writing.Unlock()
+		if index = last; err != nil {
+			return err
+		}
+		if wait == nil {
+			break
+		}
+		if err := s.awaitDrain(wait, before); err != nil {
+			return err
+		}
+	}
 	for {
 		done, wait, err := s.stage.flushedTo(index)
 		if done || err != nil {
 			return err
 		}
+		if err := s.awaitDrain(wait, before); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitDrain waits for the stage to change, or says why it does not: Pebble's flush, of
+// those begun after before, or what the drain waits for has failed.
+func (s *Store) awaitDrain(wait <-chan struct{}, before uint64) error {
+	for {
 		select {
 		case <-wait:
+			return nil
 		case failed := <-s.flushErrors:
 			// Pebble is still trying what an earlier caller was told of.
 			if failed.number > before {

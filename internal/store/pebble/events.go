@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"time"
 
@@ -28,12 +29,13 @@ func (s *Store) listener() *pebble.EventListener {
 		},
 		BackgroundError: func(err error) {
 			s.complain("pebble background work failed", err)
-			if err != nil && err == flushErr {
+			switch {
+			case err != nil && err == flushErr:
 				// Pebble runs one flush at a time: this is the one begun last.
-				select {
-				case s.flushErrors <- flushError{s.flushesBegun.Load(), err}:
-				default:
-				}
+				s.reportFlush(flushError{s.flushesBegun.Load(), err})
+			case err != nil && s.drainWaits.Load():
+				// A compaction, without which no flush will be begun.
+				s.reportFlush(flushError{math.MaxUint64, err})
 			}
 		},
 		// Pebble's own default ends the process. Here the read that found the
@@ -47,6 +49,14 @@ func (s *Store) listener() *pebble.EventListener {
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 			s.logger.Warn("apply waits for the disk", "reason", info.Reason)
 		},
+	}
+}
+
+// reportFlush tells whoever waits in Flush; the first error is the answer.
+func (s *Store) reportFlush(failed flushError) {
+	select {
+	case s.flushErrors <- failed:
+	default:
 	}
 }
 

@@ -3,6 +3,7 @@ package pebble
 import (
 	"bytes"
 	"encoding/binary"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -117,9 +118,12 @@ func (r *run) write(m *store.Mutations, hashes []uint64) {
 	}
 }
 
-// hashOf is of the key within its space. The table is never on disk, but xxh3 is as
-// fast here as the runtime's hash.
-func hashOf(space store.Space, key []byte) uint64 { return xxh3.HashSeed(key, uint64(space)) }
+// hashSeed is the process's own, so that nobody can choose keys that collide. The table
+// is never on disk.
+var hashSeed = rand.Uint64()
+
+// hashOf is of the key within its space.
+func hashOf(space store.Space, key []byte) uint64 { return xxh3.HashSeed(key, hashSeed^uint64(space)) }
 
 // put writes a record and publishes it.
 func (r *run) put(op *store.Op, age uint32, hash uint64) uint32 {

@@ -184,15 +184,19 @@ func (g *stage) onDisk(index uint64) {
 	g.notify()
 }
 
-// sealAll seals what was applied and returns its last index. The caller keeps Apply
-// from writing.
-func (g *stage) sealAll() uint64 {
+// sealAll seals what was applied and returns its last index. When too many runs wait
+// already it does not, and wait is closed when that may have changed. The caller keeps
+// Apply from writing.
+func (g *stage) sealAll() (index uint64, wait <-chan struct{}, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.set.runs[0].empty() {
+		if len(g.set.runs) > maxSealed+1 {
+			return 0, g.changed, g.failed
+		}
 		g.seal(0)
 	}
-	return g.meta.Index
+	return g.meta.Index, nil, nil
 }
 
 // flushedTo reports whether Pebble's files have everything up to index; if not, wait

@@ -50,7 +50,9 @@ type Store struct {
 	// writing keeps a Flush from sealing the run that Apply writes to.
 	writing   sync.Mutex
 	drainDone chan struct{}
-	touched   byte // keeps the drain's loads ahead from being optimised away
+	// drainWaits is set while the drain waits for compactions.
+	drainWaits atomic.Bool
+	touched    byte // keeps the drain's loads ahead from being optimised away
 
 	// Only the one goroutine that applies touches these: the index of the last log
 	// entry, its memory, and the time that it owes to the pace.
