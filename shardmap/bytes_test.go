@@ -361,3 +361,28 @@ func TestReserveMakesRoom(t *testing.T) {
 		t.Errorf("a = %q, %v", value, ok)
 	}
 }
+
+// TestAClosedMapIsEmpty: a reader that comes late finds nothing, and no memory that is
+// not there any more.
+func TestAClosedMapIsEmpty(t *testing.T) {
+	m := shardmap.NewBytes()
+	for i := range 10_000 {
+		m.Put(benchKey(i), nil, []byte("v"))
+	}
+	s, _ := m.Snapshot()
+	m.Close()
+	if _, ok := m.Get(nil, benchKey(7)); ok || m.Len() != 0 || m.Memory().Reserved != 0 {
+		t.Errorf("%d keys, %+v", m.Len(), m.Memory())
+	}
+	m.Range(func(key, _ []byte) bool {
+		t.Errorf("key %q", key)
+		return false
+	})
+	for part := range s.Shards() {
+		_ = s.Range(part, func(key, _ []byte) error {
+			t.Errorf("key %q in a snapshot", key)
+			return nil
+		})
+	}
+	s.Close()
+}

@@ -79,6 +79,7 @@ type Group struct {
 	applied atomic.Uint64 // the last index applied
 	clock   atomic.Uint64 // the largest version given
 	wallMS  atomic.Uint64 // the largest time that nowMS returned
+	scans   atomic.Int64  // that are open
 
 	cut       cutter
 	stopping  chan struct{}

@@ -396,6 +396,35 @@ func TestTheLogGrowsWithAStoreThatIsFlushedWhole(t *testing.T) {
 	}
 }
 
+func TestOpenScansAreBounded(t *testing.T) {
+	r := newRig(t, "pebble")
+	defer r.close()
+	r.commit(r.command("", put("a", "1")))
+	var open []*Scanner
+	for range maxScans {
+		s, err := r.group.Scan(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, s)
+	}
+	if _, err := r.group.Scan(nil, nil); !errors.Is(err, sheaf.RateLimited) {
+		t.Errorf("one more: %v", err)
+	}
+	for _, s := range open {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	s, err := r.group.Scan(nil, nil)
+	if err != nil {
+		t.Fatalf("after they were closed: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestScanSkipsWhatIsExpired(t *testing.T) {
 	r := newRig(t, "pebble")
 	defer r.close()

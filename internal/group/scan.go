@@ -2,6 +2,7 @@ package group
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -20,8 +21,27 @@ type Scanner struct {
 	err    error
 }
 
+// maxScans bounds the scans that are open at a time: one may hold a copy of all keys, or
+// runs of the pebble store that are drained long since.
+const maxScans = 32
+
 // Scan begins a scan at the first key that has prefix and is not below start.
 func (g *Group) Scan(prefix, start []byte) (*Scanner, error) {
+	if g.scans.Add(1) > maxScans {
+		g.scans.Add(-1)
+		return nil, &sheaf.Error{
+			Code: sheaf.RateLimited, RetryAfter: time.Second,
+			Detail: fmt.Sprintf("%d scans are open, the most: each keeps what it reads in memory", maxScans),
+		}
+	}
+	scanner, err := g.scan(prefix, start)
+	if err != nil {
+		g.scans.Add(-1)
+	}
+	return scanner, err
+}
+
+func (g *Group) scan(prefix, start []byte) (*Scanner, error) {
 	cursor, meta, err := g.cfg.Store.Scan(prefix, start)
 	if err != nil {
 		return nil, readError(err)
@@ -69,4 +89,7 @@ func (s *Scanner) Item() sheaf.Item { return s.item }
 func (s *Scanner) Err() error { return s.err }
 
 // Close releases the scan.
-func (s *Scanner) Close() error { return s.cursor.Close() }
+func (s *Scanner) Close() error {
+	s.group.scans.Add(-1)
+	return s.cursor.Close()
+}

@@ -223,7 +223,9 @@ func (n *Node) stop(ctx context.Context) error {
 	defer cancel()
 	n.drainFaces(ctx)
 	n.core.Close(ctx)
-	n.group.Stop()
+	if err := n.stopGroup(); err != nil {
+		return err // the process is about to end, and with it everything that is open
+	}
 	if n.Err() != nil {
 		return errors.Join(n.failure, n.release())
 	}
@@ -232,6 +234,22 @@ func (n *Node) stop(ctx context.Context) error {
 		err = n.log.Cut(groupID, durable)
 	}
 	return errors.Join(err, n.release())
+}
+
+// stopGroup waits for what is in the log to be applied, as long again as for requests. A
+// store that waits for a full disk would keep the node from ending.
+func (n *Node) stopGroup() error {
+	stopped := make(chan struct{})
+	go func() {
+		n.group.Stop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+		return nil
+	case <-time.After(n.cfg.DrainTimeout):
+		return errors.New("stop: the store still waits for the disk; what was acknowledged is in the log, and is applied at the next start")
+	}
 }
 
 // release closes whatever is open. It is also the way out of a failed start.

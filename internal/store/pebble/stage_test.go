@@ -4,8 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/sheafdb/sheaf/internal/store"
 )
@@ -130,6 +136,48 @@ func TestARunIsNotUsedAgainWhileAViewHoldsIt(t *testing.T) {
 	g.release(held)
 	if len(g.spare) != 1 {
 		t.Error("a run that nobody holds is not used again")
+	}
+}
+
+// TestFailedFlushesDoNotPileUpRuns: on a full disk they are tried again and again.
+func TestFailedFlushesDoNotPileUpRuns(t *testing.T) {
+	var full atomic.Bool
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	opened, err := openSmall(t, fs, "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := opened.(*Store)
+	full.Store(true)
+	for i := range 20 {
+		m := mutations(uint64(i+1), put(store.Data, fmt.Sprint(i), "v"))
+		if err := s.Apply(m); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Flush(); err == nil {
+			t.Fatal("flushed onto a full disk")
+		}
+	}
+	s.stage.mu.Lock()
+	runs := len(s.stage.set.runs)
+	s.stage.mu.Unlock()
+	if runs > maxSealed+2 {
+		t.Errorf("%d runs in the stage", runs)
+	}
+	full.Store(false)
+	if index, err := s.Flush(); err != nil || index != 20 {
+		// Pebble may still report the last failure; the next call is of the new disk.
+		if index, err = s.Flush(); err != nil || index != 20 {
+			t.Errorf("with room again: Flush() = %d, %v", index, err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
