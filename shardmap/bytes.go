@@ -2,6 +2,7 @@ package shardmap
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 	"runtime"
 	"sync"
@@ -108,7 +109,14 @@ func (m *Bytes) write(s *shard, entries []BytesEntry, hashes []uint64, mine []ui
 	defer s.mu.Unlock()
 	s.arena.join(m.snapshot.Load())
 	s.arena.touched = s.touch(entries, hashes, mine)
-	for _, at := range mine {
+	for n, at := range mine {
+		// The entries of a shard are scattered over the batch: begin to load one while
+		// those before it are written.
+		if n+lookAhead < len(mine) {
+			if key := entries[mine[n+lookAhead]].Key; len(key) > 0 {
+				s.arena.touched += uint64(key[0])
+			}
+		}
 		if e := &entries[at]; e.Delete {
 			s.remove(hashes[at], e.Key)
 		} else {
@@ -118,12 +126,19 @@ func (m *Bytes) write(s *shard, entries []BytesEntry, hashes []uint64, mine []ui
 	m.reclaim(s)
 }
 
+// lookAhead is how many entries ahead write looks.
+const lookAhead = 6
+
+// touchBytes is how much a shard must hold for touch to pay: with less, the map is a few
+// times as large as a processor's own cache.
+const touchBytes = 32 << 10
+
 // touch reads the slots that the keys will begin at, the records there and the keys.
 // None of these loads waits for another, so the memory serves many at once; those of put
 // would come one after the other. The sum keeps them from being optimised away.
 func (s *shard) touch(entries []BytesEntry, hashes []uint64, mine []uint32) (sum uint64) {
-	if len(s.slots) == 0 {
-		return 0
+	if s.arena.live < touchBytes {
+		return 0 // it is in the processor's caches, or will be after the first batches
 	}
 	const group = 32
 	var words [group]uint64
@@ -330,7 +345,39 @@ func (s *shard) next(i int) int {
 	return i
 }
 
+// replace overwrites the value of a key whose record has the same lengths: the usual case
+// of a key that is there. It says the same as find and overwrite in one look at the
+// record's head.
+func (s *shard) replace(hash uint64, key, prefix, value []byte) bool {
+	n := len(prefix) + len(value)
+	if s.count == 0 || len(key) > maxShortKey || n > maxShortValue {
+		return false
+	}
+	head := shortHead(len(key), n)
+	tag := uint32(hash)
+	for i := s.home(tag); s.slots[i] != 0; i = s.next(i) {
+		word := s.slots[i]
+		if uint32(word>>32) != tag {
+			continue
+		}
+		rec := s.arena.at(uint32(word))
+		if binary.LittleEndian.Uint32(rec) != head || string(rec[wordBytes:wordBytes+len(key)]) != string(key) {
+			continue
+		}
+		if s.arena.keeps(uint32(word)) {
+			return false
+		}
+		room := rec[wordBytes+len(key):][:n]
+		copy(room[copy(room, prefix):], value)
+		return true
+	}
+	return false
+}
+
 func (s *shard) put(hash uint64, key, prefix, value []byte) {
+	if s.replace(hash, key, prefix, value) {
+		return
+	}
 	if i := s.find(hash, key); i >= 0 {
 		if s.arena.overwrite(uint32(s.slots[i]), len(key), prefix, value) {
 			return

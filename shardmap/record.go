@@ -37,6 +37,9 @@ func headBytes(key, value int) int {
 // recordBytes is what a record takes of an arena.
 func recordBytes(key, value int) int { return align(headBytes(key, value) + key + value) }
 
+// shortHead is the word of a live record with short lengths.
+func shortHead(key, value int) uint32 { return uint32(value)<<valueShift | uint32(key)<<keyShift }
+
 // setHead writes the lengths of a live record.
 func (r record) setHead(key, value int) {
 	if key > maxShortKey || value > maxShortValue {
@@ -45,7 +48,7 @@ func (r record) setHead(key, value int) {
 		binary.LittleEndian.PutUint32(r[8:], uint32(value))
 		return
 	}
-	binary.LittleEndian.PutUint32(r, uint32(value)<<valueShift|uint32(key)<<keyShift)
+	binary.LittleEndian.PutUint32(r, shortHead(key, value))
 }
 
 // lengths returns where the key begins and the lengths of key and value.
