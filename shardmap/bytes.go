@@ -298,7 +298,8 @@ type MemoryUse struct {
 	// Live is the records that can be read, Dead those that cannot and were not taken
 	// back yet (some may be kept for a snapshot), Slots the tables.
 	Live, Dead, Slots int64
-	// Reserved is all memory taken from the system, with the three above.
+	// Reserved is all memory taken from the system and not given back, with the three
+	// above. What was never handed out to a record is not in it: it has no pages.
 	Reserved int64
 }
 

@@ -12,7 +12,10 @@ import (
 type allocator struct {
 	mu   sync.Mutex
 	slab []byte // what is left of the newest slab
-	free [maxClass + 1][][]byte
+	// free are the chunks that were taken back, by class; freeBytes is their size.
+	// returned are those among them whose pages the system has.
+	free, returned           [maxClass + 1][][]byte
+	freeBytes, returnedBytes int64
 	// mapped is everything that was taken from the system and not given back; bytes
 	// its size.
 	mapped map[*byte][]byte
@@ -20,9 +23,16 @@ type allocator struct {
 }
 
 const (
-	// Slabs grow with the map from the first size to the second.
+	// Slabs grow with the map from the first size to the second, as a part of it. What
+	// is not handed out yet has no pages.
 	firstSlabBytes = 1 << 20
 	slabBytes      = 64 << 20
+	slabShare      = 4
+
+	// freeShare is the part of the map's memory that is kept for use when records
+	// are removed or move to chunks of another class; the pages of what is more go back
+	// to the system.
+	freeShare = 8
 	// maxClass is the class of the largest chunk: a chunk of class c has 4 KiB << c.
 	maxClass = 6
 )
@@ -38,17 +48,21 @@ func (m *allocator) chunk(bytes int) []byte {
 	if c > maxClass {
 		return m.mapBytes(bytes)
 	}
-	if last := len(m.free[c]) - 1; last >= 0 {
-		data := m.free[c][last]
-		m.free[c] = m.free[c][:last]
+	size := minChunkBytes << c
+	if data, ok := pop(&m.free[c]); ok {
+		m.freeBytes -= int64(size)
 		return data
 	}
-	size := minChunkBytes << c
+	if data, ok := pop(&m.returned[c]); ok {
+		m.returnedBytes -= int64(size)
+		return data
+	}
 	if len(m.slab) < size {
 		for len(m.slab) >= minChunkBytes { // the rest serves smaller chunks
 			rest := min(maxClass, bits.Len(uint(len(m.slab)/minChunkBytes))-1)
 			n := minChunkBytes << rest
 			m.free[rest] = append(m.free[rest], m.slab[:n:n])
+			m.freeBytes += int64(n)
 			m.slab = m.slab[n:]
 		}
 		m.slab = m.mapBytes(m.nextSlab())
@@ -58,10 +72,19 @@ func (m *allocator) chunk(bytes int) []byte {
 	return data
 }
 
-// nextSlab is a quarter of what there is: the part not yet used stays untouched.
+func pop(chunks *[][]byte) (data []byte, ok bool) {
+	last := len(*chunks) - 1
+	if last < 0 {
+		return nil, false
+	}
+	data = (*chunks)[last]
+	*chunks = (*chunks)[:last]
+	return data, true
+}
+
 func (m *allocator) nextSlab() int {
 	n := firstSlabBytes
-	for n < slabBytes && int64(n) < m.bytes/4 {
+	for n < slabBytes && int64(n) < m.bytes/slabShare {
 		n *= 2
 	}
 	return n
@@ -71,11 +94,21 @@ func (m *allocator) nextSlab() int {
 func (m *allocator) freeChunk(data []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c := class(len(data)); c <= maxClass {
-		m.free[c] = append(m.free[c], data)
+	c := class(len(data))
+	if c > maxClass {
+		m.unmapBytes(data)
 		return
 	}
-	m.unmapBytes(data)
+	if size := int64(len(data)); m.freeBytes+size <= (m.bytes-m.returnedBytes)/freeShare {
+		m.free[c] = append(m.free[c], data)
+		m.freeBytes += size
+	} else if returnSystem(data) {
+		m.returned[c] = append(m.returned[c], data)
+		m.returnedBytes += size
+	} else {
+		m.free[c] = append(m.free[c], data)
+		m.freeBytes += size
+	}
 }
 
 // minMappedSlots is the table from which on it is not in the heap.
@@ -122,7 +155,7 @@ func (m *allocator) unmapBytes(data []byte) {
 func (m *allocator) reserved() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.bytes
+	return m.bytes - m.returnedBytes - int64(len(m.slab))
 }
 
 // close gives everything back. It may be called twice.
@@ -132,6 +165,6 @@ func (m *allocator) close() {
 	for _, data := range m.mapped {
 		unmapSystem(data)
 	}
-	m.mapped, m.slab, m.bytes = nil, nil, 0
-	m.free = [maxClass + 1][][]byte{}
+	m.mapped, m.slab, m.bytes, m.freeBytes, m.returnedBytes = nil, nil, 0, 0, 0
+	m.free, m.returned = [maxClass + 1][][]byte{}, [maxClass + 1][][]byte{}
 }

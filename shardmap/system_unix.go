@@ -26,3 +26,7 @@ func unmapSystem(data []byte) {
 		panic("shardmap: give memory back: " + err.Error())
 	}
 }
+
+// returnSystem gives the pages of a part of what mapSystem returned back, and says whether
+// it could. The part stays usable; its content is lost.
+func returnSystem(data []byte) bool { return unix.Madvise(data, unix.MADV_DONTNEED) == nil }
