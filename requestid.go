@@ -38,7 +38,14 @@ func (id RequestID) IssueTime() (time.Time, bool) {
 		return time.Time{}, false
 	}
 	var raw [16]byte
-	if n, err := hex.Decode(raw[:], []byte(strings.ReplaceAll(text, "-", ""))); err != nil || n != 16 {
+	var room [36]byte // not a string's memory: the walk of a batch asks several times
+	digits := room[:0]
+	for i := range len(text) {
+		if text[i] != '-' {
+			digits = append(digits, text[i])
+		}
+	}
+	if n, err := hex.Decode(raw[:], digits); err != nil || n != 16 {
 		return time.Time{}, false
 	}
 	if raw[6]>>4 != 7 || raw[8]>>6 != 0b10 {

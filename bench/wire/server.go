@@ -71,15 +71,14 @@ type sink struct {
 
 // Propose answers at once. It claims a time in the log and in apply so that the
 // answer has the stages of a real one.
-func (s *sink) Propose(_ context.Context, cmd *wire.Command, timing *group.Timing) (apply.Result, error) {
+func (s *sink) Propose(_ context.Context, cmd *wire.Command) (apply.Result, group.Timing, error) {
 	result := apply.Result{Version: s.version.Add(1)}
 	for _, entry := range cmd.Entries.All() {
 		if !entry.Delete {
 			result.ETag.AddKey(entry.Key, result.Version)
 		}
 	}
-	*timing = group.Timing{Log: time.Microsecond, Apply: time.Microsecond}
-	return result, nil
+	return result, group.Timing{Log: time.Microsecond, Apply: time.Microsecond}, nil
 }
 
 // newBlob is a bare gRPC server under the transport settings of package rpc,

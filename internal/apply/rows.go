@@ -162,7 +162,7 @@ func remember(cmd *wire.Command, row wire.Row, known bool, out *store.Mutations)
 	if cmd.RequestID == "" {
 		return
 	}
-	id := []byte(cmd.RequestID)
+	id := out.Scratch(func(dst []byte) []byte { return append(dst, cmd.RequestID...) })
 	kind, from := dueRowOpaque, out.Meta.NowMS
 	if issued, ok := sheaf.RequestID(cmd.RequestID).IssueTime(); ok {
 		kind, from = dueRowV7, uint64(issued.UnixMilli())

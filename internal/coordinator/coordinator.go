@@ -23,7 +23,7 @@ import (
 // Group is a replica group as the coordinator sees it, wherever its replicas
 // are. See group.Group for what each method promises.
 type Group interface {
-	Propose(ctx context.Context, cmd *wire.Command, timing *group.Timing) (apply.Result, error)
+	Propose(ctx context.Context, cmd *wire.Command) (apply.Result, group.Timing, error)
 	ProposeAll(ctx context.Context, cmds []*wire.Command, logged chan<- struct{}) ([]apply.Result, error)
 	Check(cmd *wire.Command) (apply.Result, bool, error)
 	Read(ctx context.Context, req group.ReadRequest) (group.ReadResult, error)
@@ -86,8 +86,7 @@ func (c *Coordinator) PutAll(ctx context.Context, req *wire.PutAll, stages *tele
 	if req.Consistency == sheaf.Eventual {
 		return c.accept(ctx, cmd)
 	}
-	var timing group.Timing
-	result, err := c.cfg.Group.Propose(ctx, cmd, &timing)
+	result, timing, err := c.cfg.Group.Propose(ctx, cmd)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -16,7 +16,6 @@ func (g *Group) runApply() {
 	for r := range g.rounds {
 		index := r.firstIndex
 		for _, p := range r.proposals {
-			results := make([]apply.Result, 0, len(p.cmds))
 			for _, cmd := range p.cmds {
 				result, err := applyEntry(g.cfg.Store, cmd, index, term, &out)
 				if err != nil {
@@ -27,12 +26,17 @@ func (g *Group) runApply() {
 					}
 					return
 				}
-				results = append(results, result)
+				p.results = append(p.results, result)
 				g.clock.Store(out.Meta.Clock)
 				index++
 			}
 			g.applied.Store(index - 1)
-			p.answer(results)
+			p.answer()
+		}
+		clear(r.proposals)
+		select {
+		case g.lists <- r.proposals[:0]:
+		default:
 		}
 	}
 }
@@ -107,6 +111,7 @@ func (g *Group) tick() (more bool, err error) {
 	case <-g.stopping:
 		return false, nil
 	}
+	defer p.reuse()
 	if p.err != nil {
 		return false, p.err
 	}

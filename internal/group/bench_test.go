@@ -34,7 +34,7 @@ func BenchmarkPropose(b *testing.B) {
 					for n := range turns {
 						cmd := batches[n%len(batches)]
 						cmd.RequestID = "v7-" + uuid.Must(uuid.NewV7()).String()
-						result, err := g.Propose(context.Background(), &cmd, nil)
+						result, _, err := g.Propose(context.Background(), &cmd)
 						if err != nil || result.Refused != nil || result.Replayed {
 							b.Errorf("propose: %+v, %v", result, err)
 						}

@@ -22,6 +22,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,6 +75,8 @@ type Group struct {
 	inbox  inbox
 	flying flights
 	rounds chan round
+	// lists are those of rounds that were applied, to be filled again.
+	lists chan []*proposal
 
 	writer  logWriter     // owned by runLog
 	applied atomic.Uint64 // the last index applied
@@ -100,6 +103,7 @@ func Start(cfg Config) (*Group, error) {
 	g := &Group{
 		cfg:       cfg,
 		rounds:    make(chan round, roundsAhead),
+		lists:     make(chan []*proposal, roundsAhead),
 		writer:    logWriter{lastIndex: meta.Index, stampedMS: meta.NowMS},
 		stopping:  make(chan struct{}),
 		logDone:   make(chan struct{}),
@@ -183,33 +187,36 @@ func (g *Group) fail(err error) {
 // disk and applied. It stamps time and limits into cmd, which must not be
 // touched until it returns; after an error not at all, because the command may still be
 // on its way. The bytes that cmd views are read until then too: the group holds
-// cmd.Source for as long as it needs. timing, if not nil, gets the time spent in the log and in apply.
+// cmd.Source for as long as it needs.
 //
 // Errors are *sheaf.Error: NOT_PROPOSED while nothing was done, OUTCOME_UNKNOWN
 // afterwards, DRAINING, NO_SPACE, RATE_LIMITED. A refusal by the state machine
 // is not an error but Result.Refused.
-func (g *Group) Propose(ctx context.Context, cmd *wire.Command, timing *Timing) (apply.Result, error) {
+func (g *Group) Propose(ctx context.Context, cmd *wire.Command) (apply.Result, Timing, error) {
 	if refusal := apply.CheckAfter(cmd.After, g.clock.Load()); refusal != nil {
-		return apply.Result{Refused: refusal}, nil // before the request ID: it is the shape
+		return apply.Result{Refused: refusal}, Timing{}, nil // before the request ID: it is the shape
 	}
 	if cmd.RequestID != "" {
-		leave, err := g.flying.enter(ctx, cmd.RequestID)
-		if err != nil {
-			return apply.Result{}, &sheaf.Error{
+		if err := g.flying.enter(ctx, cmd.RequestID); err != nil {
+			return apply.Result{}, Timing{}, &sheaf.Error{
 				Code: sheaf.NotProposed, Err: err,
 				Detail: "gave up while an earlier attempt with this request ID was still at work",
 			}
 		}
-		defer leave()
+		defer g.flying.leave(cmd.RequestID)
 		if result, answered, err := g.Check(cmd); err != nil || answered {
-			return result, err
+			return result, Timing{}, err
 		}
 	}
-	results, err := g.propose(ctx, g.newProposal(cmd), timing)
-	if err != nil {
-		return apply.Result{}, err
+	p := g.newProposal(cmd)
+	if err := g.propose(ctx, p); err != nil {
+		return apply.Result{}, Timing{}, err
 	}
-	return results[0], nil
+	defer p.reuse()
+	if p.err != nil {
+		return apply.Result{}, Timing{}, p.err
+	}
+	return p.results[0], p.timing, nil
 }
 
 // ProposeAll is Propose for many independent commands in one round; each has
@@ -218,7 +225,11 @@ func (g *Group) Propose(ctx context.Context, cmd *wire.Command, timing *Timing) 
 func (g *Group) ProposeAll(ctx context.Context, cmds []*wire.Command, logged chan<- struct{}) ([]apply.Result, error) {
 	p := g.newProposal(cmds...)
 	p.onDisk = logged
-	return g.propose(ctx, p, nil)
+	if err := g.propose(ctx, p); err != nil {
+		return nil, err
+	}
+	defer p.reuse()
+	return slices.Clone(p.results), p.err
 }
 
 // Check answers what can be answered without the log: a command whose request

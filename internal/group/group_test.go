@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func refusal(t *testing.T, r *rig, cmd *wire.Command) *sheaf.Error {
 	t.Helper()
-	result, err := r.group.Propose(context.Background(), cmd, nil)
+	result, _, err := r.group.Propose(context.Background(), cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestRetryOfACommittedBatchIsNotRefusedByItsOwnETag(t *testing.T) {
 	}
 	first := r.commit(cmd())
 	r.crash()
-	result, err := r.group.Propose(context.Background(), cmd(), nil)
+	result, _, err := r.group.Propose(context.Background(), cmd())
 	if err != nil || !result.Replayed || result.Version != first {
 		t.Fatalf("retry: %+v, %v", result, err)
 	}
@@ -107,7 +107,7 @@ func TestRequestIDsAreForgottenOnlyWhenTheirAgeRefusesThem(t *testing.T) {
 	}
 	for id, want := range map[string]uint64{young: version, opaque: opaqueVersion} {
 		key := map[string]string{young: "a", opaque: "b"}[id]
-		result, err := r.group.Propose(context.Background(), r.command(id, put(key, "1")), nil)
+		result, _, err := r.group.Propose(context.Background(), r.command(id, put(key, "1")))
 		if err != nil || !result.Replayed || result.Version != want {
 			t.Fatalf("%s at the end of its retention: %+v, %v", id, result, err)
 		}
@@ -165,7 +165,7 @@ func TestTooManyRequestIDsRaiseTheFloor(t *testing.T) {
 		t.Errorf("%d rows, want 3", rows)
 	}
 	for i, id := range ids {
-		result, err := r.group.Propose(context.Background(), r.command(id, put(fmt.Sprint(i), "x")), nil)
+		result, _, err := r.group.Propose(context.Background(), r.command(id, put(fmt.Sprint(i), "x")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func TestOpaqueIDsAreNeverPushedOut(t *testing.T) {
 	if e := refusal(t, r, r.command("three", put("a", "3"))); e.Code != sheaf.RateLimited || e.RetryAfter == 0 {
 		t.Fatal(e)
 	}
-	if result, err := r.group.Propose(context.Background(), r.command("one", put("a", "1")), nil); err != nil || !result.Replayed {
+	if result, _, err := r.group.Propose(context.Background(), r.command("one", put("a", "1"))); err != nil || !result.Replayed {
 		t.Fatalf("the first ID: %+v, %v", result, err)
 	}
 }
@@ -296,7 +296,7 @@ func TestSameRequestIDInFlightIsAppliedOnce(t *testing.T) {
 	replays := make([]bool, callers)
 	for i := range callers {
 		wg.Go(func() {
-			result, err := r.group.Propose(context.Background(), r.command("id", put("a", "1")), nil)
+			result, _, err := r.group.Propose(context.Background(), r.command("id", put("a", "1")))
 			if err != nil {
 				t.Error(err)
 			}
@@ -323,7 +323,7 @@ func TestCancelledBeforeTheLogIsNotProposed(t *testing.T) {
 	defer r.close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := r.group.Propose(ctx, r.command("id", put("a", "1")), nil)
+	_, _, err := r.group.Propose(ctx, r.command("id", put("a", "1")))
 	if !errors.Is(err, sheaf.NotProposed) || !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
@@ -335,7 +335,7 @@ func TestCancelledBeforeTheLogIsNotProposed(t *testing.T) {
 func TestAStoppedGroupRefusesWrites(t *testing.T) {
 	r := newRig(t, "memory")
 	r.close()
-	_, err := r.group.Propose(context.Background(), r.command("", put("a", "1")), nil)
+	_, _, err := r.group.Propose(context.Background(), r.command("", put("a", "1")))
 	if !errors.Is(err, sheaf.Draining) {
 		t.Fatal(err)
 	}

@@ -28,7 +28,8 @@ type proposal struct {
 	// bytesOwner says who counts the commands' bytes as in flight.
 	bytesOwner atomic.Int32
 	gate       *admission.Gate
-	// done is closed after results, err and timing were written.
+	// done gets one token after results, err and timing were written and nothing here
+	// touches the proposal any more.
 	done    chan struct{}
 	results []apply.Result
 	err     error
@@ -51,18 +52,32 @@ const (
 	dropped
 )
 
+// proposals are those whose callers have taken what was in done.
+var proposals = sync.Pool{New: func() any { return &proposal{done: make(chan struct{}, 1)} }}
+
 // newProposal holds the commands' sources until drop.
 func (g *Group) newProposal(cmds ...*wire.Command) *proposal {
 	for _, cmd := range cmds {
 		cmd.Source.Hold()
 	}
-	return &proposal{cmds: cmds, gate: g.cfg.Gate, done: make(chan struct{}), queued: time.Now()}
+	p := proposals.Get().(*proposal)
+	p.cmds, p.gate, p.queued = append(p.cmds, cmds...), g.cfg.Gate, time.Now()
+	return p
 }
 
+// reuse is for who has taken what was in done, and copied the results.
+func (p *proposal) reuse() {
+	clear(p.cmds)
+	clear(p.results)
+	*p = proposal{done: p.done, cmds: p.cmds[:0], results: p.results[:0]}
+	proposals.Put(p)
+}
+
+// finish is the last that the group does with a proposal.
 func (p *proposal) finish(err error) {
 	p.err = err
-	close(p.done)
 	p.drop()
+	p.done <- struct{}{}
 }
 
 // drop is called when nothing here reads the commands' bytes any more. If the
@@ -156,24 +171,25 @@ func (in *inbox) close() {
 	in.wake()
 }
 
-// propose hands a proposal to runLog and waits for its results.
-func (g *Group) propose(ctx context.Context, p *proposal, timing *Timing) ([]apply.Result, error) {
+// propose hands a proposal to runLog and waits until it has its results, or an error in
+// it. After an error of propose itself the proposal is still the group's.
+func (g *Group) propose(ctx context.Context, p *proposal) error {
 	if err := ctx.Err(); err != nil {
 		p.drop()
-		return nil, notProposed(err)
+		return notProposed(err)
 	}
 	if err := g.inbox.put(p); err != nil {
 		p.drop()
-		return nil, err
+		return err
 	}
 	select {
 	case <-p.done:
 	case <-g.failed:
-		return nil, sheaf.Errorf(sheaf.OutcomeUnknown, "the node failed and is about to end")
+		return sheaf.Errorf(sheaf.OutcomeUnknown, "the node failed and is about to end")
 	case <-ctx.Done():
 		if p.state.CompareAndSwap(waiting, abandoned) {
 			p.leave() // until runLog comes across it
-			return nil, notProposed(ctx.Err())
+			return notProposed(ctx.Err())
 		}
 		// Taken: it will be applied or the process ends. An answer that is
 		// already there is better than "unknown".
@@ -181,13 +197,10 @@ func (g *Group) propose(ctx context.Context, p *proposal, timing *Timing) ([]app
 		case <-p.done:
 		default:
 			p.leave()
-			return nil, &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: ctx.Err(), Detail: "the batch was in the log's hands when the caller gave up"}
+			return &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: ctx.Err(), Detail: "the batch was in the log's hands when the caller gave up"}
 		}
 	}
-	if timing != nil {
-		*timing = p.timing
-	}
-	return p.results, p.err
+	return nil
 }
 
 func notProposed(err error) error {

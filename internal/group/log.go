@@ -44,7 +44,7 @@ func (g *Group) runLog() {
 		if !ok {
 			return
 		}
-		live := g.withRoom(claim(batch))
+		live := g.withRoom(g.claim(batch))
 		clear(batch)
 		spare = batch
 		for len(live) > 0 {
@@ -61,8 +61,11 @@ func (g *Group) runLog() {
 }
 
 // claim takes the proposals whose callers still wait.
-func claim(batch []*proposal) []*proposal {
-	live := make([]*proposal, 0, len(batch))
+func (g *Group) claim(batch []*proposal) (live []*proposal) {
+	select {
+	case live = <-g.lists:
+	default:
+	}
 	for _, p := range batch {
 		if p.state.CompareAndSwap(waiting, taken) {
 			live = append(live, p)
@@ -188,9 +191,8 @@ func refuseAll(proposals []*proposal, err error) {
 	}
 }
 
-// answer closes a proposal whose commands were all applied.
-func (p *proposal) answer(results []apply.Result) {
-	p.results = results
+// answer ends a proposal whose commands were all applied and have their results.
+func (p *proposal) answer() {
 	p.timing.Apply = time.Since(p.logged)
 	p.finish(nil)
 }

@@ -93,7 +93,7 @@ func (m *model) write(t *rapid.T, batch *modelBatch) {
 	cmd := m.rig.command(batch.id, entries...)
 	cmd.IfMatch, cmd.IfNoneMatch = ifMatch, ifNoneMatch
 	condition := wire.ConditionHash(cmd.Entries, ifMatch, ifNoneMatch)
-	result, err := m.rig.group.Propose(context.Background(), cmd, nil)
+	result, _, err := m.rig.group.Propose(context.Background(), cmd)
 	if err != nil {
 		t.Fatalf("propose: %v", err)
 	}
@@ -191,7 +191,7 @@ func checkModel(t *rapid.T, kind string) {
 			if batch.version == 0 && len(batch.refused) == 0 {
 				t.Skip("leaves no row")
 			}
-			result, err := m.rig.group.Propose(context.Background(), m.rig.command(batch.id, put("other", "x")), nil)
+			result, _, err := m.rig.group.Propose(context.Background(), m.rig.command(batch.id, put("other", "x")))
 			if err != nil || result.Refused == nil || result.Refused.Code != sheaf.RequestIDReused {
 				t.Fatalf("another batch under %s: %+v, %v", batch.id, result, err)
 			}

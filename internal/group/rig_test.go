@@ -143,7 +143,7 @@ func put(key, value string) wire.Entry { return wire.Entry{Key: []byte(key), Val
 // commit proposes and expects success.
 func (r *rig) commit(cmd *wire.Command) uint64 {
 	r.t.Helper()
-	result, err := r.group.Propose(context.Background(), cmd, nil)
+	result, _, err := r.group.Propose(context.Background(), cmd)
 	if err != nil || result.Refused != nil {
 		r.t.Fatalf("propose: %v, refused: %v", err, result.Refused)
 	}

@@ -40,7 +40,7 @@ func TestBytesOfAnAbandonedBatchStayCounted(t *testing.T) {
 	answer := make(chan error)
 	cmd := r.command("id", put("a", "0123456789"))
 	go func() {
-		_, err := r.group.Propose(ctx, cmd, nil)
+		_, _, err := r.group.Propose(ctx, cmd)
 		answer <- err
 	}()
 	<-held.entered
@@ -81,7 +81,7 @@ func TestAnAbandonedBatchKeepsItsBytes(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	answer := make(chan error)
 	go func() {
-		_, err := r.group.Propose(ctx, cmd, nil)
+		_, _, err := r.group.Propose(ctx, cmd)
 		answer <- err
 	}()
 	<-held.entered

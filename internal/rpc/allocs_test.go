@@ -70,7 +70,8 @@ var raceDetector bool
 // TestPutAllAllocatesLittle counts everything that the server's process allocates
 // for a call: gRPC, the face, the coordinator, and in one case the group with
 // its log and store. 64 to 69 are gRPC's in a handler that does nothing, without a
-// deadline and a trailer, so the bound leaves our own part a few. It grows with the message's frames, and not with its entries.
+// deadline and a trailer, so the bound leaves our own part a few. It grows with the
+// message's frames, and not with its entries.
 func TestPutAllAllocatesLittle(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates")
@@ -78,7 +79,7 @@ func TestPutAllAllocatesLittle(t *testing.T) {
 	const (
 		warmUp = 100
 		calls  = 500
-		most   = 100
+		most   = 80
 	)
 	for name, open := range map[string]func(*testing.T, *admission.Gate) coordinator.Group{
 		"sink":   func(*testing.T, *admission.Gate) coordinator.Group { return &sink{} },

@@ -26,16 +26,16 @@ func (s *Server) putAll(c *call) error {
 	if *req, err = wire.DecodePutAll(msg, s.cfg.Limits); err != nil {
 		return err
 	}
-	req.Source = c.source
+	req.Source = c.frame.buffer
 	c.stages.Since(telemetry.Decode, at)
 	answer, err := s.write(c, req)
 	if err != nil {
 		return err
 	}
-	return c.respond(&sheafv1.PutAllResponse{
-		Version: answer.Version, Etag: string(answer.ETag),
-		Replayed: answer.Replayed, Accepted: answer.Accepted,
-	})
+	out := &c.answer
+	out.Version, out.Etag = answer.Version, string(answer.ETag)
+	out.Replayed, out.Accepted = answer.Replayed, answer.Accepted
+	return c.respond(out)
 }
 
 // deleteAll is putAll for a batch of deletes.

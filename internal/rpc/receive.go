@@ -31,7 +31,7 @@ const (
 
 // receive reads the stream's one request, with its bytes counted as in flight before they
 // are read. They stay counted, and the call holds them, until letGo: who needs them longer
-// holds c.source.
+// holds c.frame.buffer.
 //
 // A client that announces no size is taken to send the largest that gRPC lets
 // through until its request is there, and only half of the memory is for such
@@ -62,13 +62,12 @@ func (s *Server) receive(c *call) (msg []byte, err error) {
 		return nil, err
 	}
 	c.stages.Since(telemetry.Admit, c.began)
-	var f frame
+	f := &c.frame
 	if 0 < announced && announced <= smallBytes {
-		err = c.stream.RecvMsg(&f)
+		err = c.stream.RecvMsg(f)
 	} else {
-		f, err = receiveWithin(c.stream, receiveTimeout+time.Duration(max(announced, 0)/receiveRateBytes)*time.Second)
+		*f, err = receiveWithin(c.stream, receiveTimeout+time.Duration(max(announced, 0)/receiveRateBytes)*time.Second)
 	}
-	c.source = f.buffer
 	if err != nil {
 		return nil, receiveError(err, s.cfg.Limits.BatchBytes)
 	}
@@ -86,8 +85,8 @@ func (s *Server) receive(c *call) (msg []byte, err error) {
 
 // letGo gives back what receive took. The call must not use its message any more.
 func (s *Server) letGo(c *call) {
-	c.source.Release()
-	c.source = nil
+	c.frame.buffer.Release()
+	c.frame.buffer = nil
 	if c.reserved > 0 {
 		s.cfg.Gate.Release(c.reserved)
 		c.reserved = 0

@@ -28,13 +28,12 @@ type sink struct {
 	version atomic.Uint64
 }
 
-func (s *sink) Propose(_ context.Context, cmd *wire.Command, timing *group.Timing) (apply.Result, error) {
+func (s *sink) Propose(_ context.Context, cmd *wire.Command) (apply.Result, group.Timing, error) {
 	result := apply.Result{Version: s.version.Add(1)}
 	for _, entry := range cmd.Entries.All() {
 		result.ETag.AddKey(entry.Key, result.Version)
 	}
-	*timing = group.Timing{Log: time.Microsecond, Apply: time.Microsecond}
-	return result, nil
+	return result, group.Timing{Log: time.Microsecond, Apply: time.Microsecond}, nil
 }
 
 // listen serves the face over g on loopback until the test ends, with metrics as

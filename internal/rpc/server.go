@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -153,12 +154,40 @@ type call struct {
 	core   *coordinator.Coordinator
 	stages telemetry.Stages
 	began  time.Time
-	// source has the request's bytes, and reserved is how many are counted for them;
+	// frame has the request's bytes, and reserved is how many are counted for them;
 	// both until the method has returned.
-	source   *wire.Buffer
+	frame    frame
 	reserved int64
 	batch    *wire.PutAll // nil until it is decoded, then the request
 	request  wire.PutAll
+	answer   sheafv1.PutAllResponse
+	trailer  metadata.MD
+	texts    [2]string // the values in trailer
+}
+
+// calls are those that have ended: nothing that a method calls keeps a part of one.
+var calls = sync.Pool{New: func() any { return &call{trailer: make(metadata.MD)} }}
+
+func newCall(stream grpc.ServerStream) *call {
+	c := calls.Get().(*call)
+	c.stream, c.began = stream, time.Now()
+	return c
+}
+
+func (c *call) reuse() {
+	*c = call{trailer: c.trailer}
+	calls.Put(c)
+}
+
+// setTrailer gives the server's time and the stages that the call met. gRPC copies it.
+func (c *call) setTrailer() {
+	clear(c.trailer)
+	c.texts = [2]string{strconv.FormatInt(time.Now().UnixMilli(), 10), c.stages.ServerTiming()}
+	c.trailer["sheaf-time-ms"] = c.texts[:1]
+	if c.texts[1] != "" {
+		c.trailer["server-timing"] = c.texts[1:]
+	}
+	c.stream.SetTrailer(c.trailer)
 }
 
 // handler wraps a method with what all have in common: the node must be
@@ -167,7 +196,9 @@ type call struct {
 func handler(name string, method func(*Server, *call) error) grpc.StreamHandler {
 	return func(srv any, stream grpc.ServerStream) error {
 		s := srv.(*Server)
-		c := &call{stream: stream, core: s.core.Load(), began: time.Now()}
+		c := newCall(stream)
+		defer c.reuse()
+		c.core = s.core.Load()
 		var err error
 		if c.core == nil {
 			err = &sheaf.Error{Code: sheaf.Draining, Detail: "the node is starting up", RetryAfter: time.Second}
@@ -175,11 +206,7 @@ func handler(name string, method func(*Server, *call) error) grpc.StreamHandler 
 			err = s.guarded(name, method, c)
 		}
 		s.letGo(c)
-		trailer := metadata.MD{"sheaf-time-ms": {strconv.FormatInt(time.Now().UnixMilli(), 10)}}
-		if timing := c.stages.ServerTiming(); timing != "" {
-			trailer["server-timing"] = []string{timing}
-		}
-		stream.SetTrailer(trailer)
+		c.setTrailer()
 		reason := "" // success
 		if gone := stream.Context().Err(); err != nil && gone != nil && sheaf.CodeOf(err) == sheaf.Internal {
 			err = &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: gone, Detail: "the caller went away"}
