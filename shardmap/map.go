@@ -9,7 +9,7 @@ import (
 
 // defaultShards is enough for a lock to be held for microseconds at a time, and few
 // enough for a batch of thousands to find several keys in each.
-const defaultShards = 256
+const defaultShards = 64
 
 // Map maps strings to values of any type. Use New.
 type Map[V any] struct {

@@ -6,20 +6,28 @@ import (
 	"unsafe"
 )
 
-// allocator gets memory from the system and hands it out: chunks of powers of two, cut
-// from slabs and used again, and tables and large chunks by themselves. All of it is
-// outside the garbage collector's heap where the system allows that (see system_*.go).
+// allocator gets memory from the system and hands it out: chunks of powers of two and
+// tables, both cut from slabs, which lie on huge pages, and used again; large chunks by
+// themselves. All of it is outside the garbage collector's heap where the system allows
+// that (see system_*.go).
 type allocator struct {
 	mu   sync.Mutex
 	slab []byte // what is left of the newest slab
 	// free are the chunks that were taken back, by class; freeBytes is their size.
 	// returned are those among them whose pages the system has.
-	free, returned           [maxClass + 1][][]byte
-	freeBytes, returnedBytes int64
+	free, returned [maxClass + 1][][]byte
+	freeBytes      int64
+	// tableSlab is what is left of the newest slab of tables, and tables are those that
+	// were taken back, without pages, by size: all shards grow through the same sizes.
+	tableSlab []byte
+	tables    map[int][][]byte
 	// mapped is everything that was taken from the system and not given back; bytes
 	// its size.
 	mapped map[*byte][]byte
 	bytes  int64
+	// absentBytes are those among bytes that have no pages, but for the two slabs' rests:
+	// nobody has touched them since they were mapped or given back.
+	absentBytes int64
 }
 
 const (
@@ -54,7 +62,7 @@ func (m *allocator) chunk(bytes int) []byte {
 		return data
 	}
 	if data, ok := pop(&m.returned[c]); ok {
-		m.returnedBytes -= int64(size)
+		m.absentBytes -= int64(size)
 		return data
 	}
 	if len(m.slab) < size {
@@ -99,12 +107,12 @@ func (m *allocator) freeChunk(data []byte) {
 		m.unmapBytes(data)
 		return
 	}
-	if size := int64(len(data)); m.freeBytes+size <= (m.bytes-m.returnedBytes)/freeShare {
+	if size := int64(len(data)); m.freeBytes+size <= (m.bytes-m.absentBytes)/freeShare {
 		m.free[c] = append(m.free[c], data)
 		m.freeBytes += size
 	} else if returnSystem(data) {
 		m.returned[c] = append(m.returned[c], data)
-		m.returnedBytes += size
+		m.absentBytes += size
 	} else {
 		m.free[c] = append(m.free[c], data)
 		m.freeBytes += size
@@ -114,24 +122,54 @@ func (m *allocator) freeChunk(data []byte) {
 // minMappedSlots is the table from which on it is not in the heap.
 const minMappedSlots = 4096
 
+// slots returns an empty table.
 func (m *allocator) slots(n int) []uint64 {
 	if n < minMappedSlots {
 		return make([]uint64, n)
 	}
+	data := m.table(tableBytes(n))
+	// The system's memory is aligned to pages.
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(data))), n)
+}
+
+// tableBytes is the room of a table, in whole pages.
+func tableBytes(slots int) int { return (slots*slotBytes + minChunkBytes - 1) &^ (minChunkBytes - 1) }
+
+// table returns zeroed memory of a size that tableBytes gave.
+func (m *allocator) table(size int) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	data := m.mapBytes(n * slotBytes)
-	// The system's memory is aligned to pages and zero.
-	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(data))), n)
+	if same := m.tables[size]; len(same) > 0 {
+		data, _ := pop(&same)
+		m.tables[size] = same
+		m.absentBytes = max(0, m.absentBytes-int64(size))
+		clear(data) // not every system has given the pages back
+		return data
+	}
+	if len(m.tableSlab) < size {
+		m.absentBytes += int64(len(m.tableSlab))
+		m.tableSlab = m.mapBytes(max(m.nextSlab(), size))
+	}
+	data := m.tableSlab[:size:size]
+	m.tableSlab = m.tableSlab[size:]
+	return data
 }
 
 func (m *allocator) freeSlots(slots []uint64) {
 	if len(slots) < minMappedSlots {
 		return
 	}
+	size := tableBytes(len(slots))
+	data := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(slots))), size)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.unmapBytes(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(slots))), len(slots)*slotBytes))
+	if returnSystem(data) {
+		m.absentBytes += int64(size)
+	}
+	if m.tables == nil {
+		m.tables = make(map[int][][]byte)
+	}
+	m.tables[size] = append(m.tables[size], data)
 }
 
 func (m *allocator) mapBytes(n int) []byte {
@@ -155,7 +193,7 @@ func (m *allocator) unmapBytes(data []byte) {
 func (m *allocator) reserved() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.bytes - m.returnedBytes - int64(len(m.slab))
+	return m.bytes - m.absentBytes - int64(len(m.slab)+len(m.tableSlab))
 }
 
 // close gives everything back. It may be called twice.
@@ -165,6 +203,7 @@ func (m *allocator) close() {
 	for _, data := range m.mapped {
 		unmapSystem(data)
 	}
-	m.mapped, m.slab, m.bytes, m.freeBytes, m.returnedBytes = nil, nil, 0, 0, 0
+	m.mapped, m.slab, m.tableSlab, m.tables = nil, nil, nil, nil
+	m.bytes, m.absentBytes, m.freeBytes = 0, 0, 0
 	m.free, m.returned = [maxClass + 1][][]byte{}, [maxClass + 1][][]byte{}
 }
