@@ -7,8 +7,8 @@
 //   - [Bytes] holds byte keys and byte values in arenas outside the garbage-collected
 //     heap. Gigabytes of them cost the collector nothing, overwriting a value of the
 //     same size happens in place, and the space of dead records is taken back: records
-//     stay within 1.5 times their live bytes, all memory within about twice. It can be
-//     walked as of one instant while writers go on ([Bytes.Snapshot]).
+//     stay within 1.5 times their live bytes, and all memory within twice in a steady
+//     state. It can be walked as of one instant while writers go on ([Bytes.Snapshot]).
 //   - [Map] holds values of any type under string keys.
 //
 // Both are safe for concurrent use. Batches are written one after the other. A batch

@@ -13,10 +13,12 @@ import (
 type allocator struct {
 	mu   sync.Mutex
 	slab []byte // what is left of the newest slab
-	// free are the chunks that were taken back, by class; freeBytes is their size.
-	// returned are those among them whose pages the system has.
-	free, returned [maxClass + 1][][]byte
-	freeBytes      int64
+	// chunks are those that were taken back, by class, and unused is the size of those
+	// among them that have pages.
+	chunks [maxClass + 1]chunkList
+	unused int64
+	// takenBack counts bytes of chunks since the last giveBack.
+	takenBack int64
 	// tableSlab is what is left of the newest slab of tables, and tables are those that
 	// were taken back, without pages, by size: all shards grow through the same sizes.
 	tableSlab []byte
@@ -37,10 +39,6 @@ const (
 	slabBytes      = 64 << 20
 	slabShare      = 4
 
-	// freeShare is the part of the map's memory that is kept for use when records
-	// are removed or move to chunks of another class; the pages of what is more go back
-	// to the system.
-	freeShare = 8
 	// maxClass is the class of the largest chunk: a chunk of class c has 4 KiB << c.
 	maxClass = 6
 )
@@ -57,11 +55,12 @@ func (m *allocator) chunk(bytes int) []byte {
 		return m.mapBytes(bytes)
 	}
 	size := minChunkBytes << c
-	if data, ok := pop(&m.free[c]); ok {
-		m.freeBytes -= int64(size)
+	list := &m.chunks[c]
+	if data, ok := list.take(); ok {
+		m.unused -= int64(size)
 		return data
 	}
-	if data, ok := pop(&m.returned[c]); ok {
+	if data, ok := pop(&list.returned); ok {
 		m.absentBytes -= int64(size)
 		return data
 	}
@@ -69,8 +68,7 @@ func (m *allocator) chunk(bytes int) []byte {
 		for len(m.slab) >= minChunkBytes { // the rest serves smaller chunks
 			rest := min(maxClass, bits.Len(uint(len(m.slab)/minChunkBytes))-1)
 			n := minChunkBytes << rest
-			m.free[rest] = append(m.free[rest], m.slab[:n:n])
-			m.freeBytes += int64(n)
+			m.keep(rest, m.slab[:n:n])
 			m.slab = m.slab[n:]
 		}
 		m.slab = m.mapBytes(m.nextSlab())
@@ -78,16 +76,6 @@ func (m *allocator) chunk(bytes int) []byte {
 	data := m.slab[:size:size]
 	m.slab = m.slab[size:]
 	return data
-}
-
-func pop(chunks *[][]byte) (data []byte, ok bool) {
-	last := len(*chunks) - 1
-	if last < 0 {
-		return nil, false
-	}
-	data = (*chunks)[last]
-	*chunks = (*chunks)[:last]
-	return data, true
 }
 
 func (m *allocator) nextSlab() int {
@@ -107,16 +95,19 @@ func (m *allocator) freeChunk(data []byte) {
 		m.unmapBytes(data)
 		return
 	}
-	if size := int64(len(data)); m.freeBytes+size <= (m.bytes-m.absentBytes)/freeShare {
-		m.free[c] = append(m.free[c], data)
-		m.freeBytes += size
-	} else if returnSystem(data) {
-		m.returned[c] = append(m.returned[c], data)
-		m.absentBytes += size
-	} else {
-		m.free[c] = append(m.free[c], data)
-		m.freeBytes += size
+	m.keep(c, data)
+	m.takenBack += int64(len(data))
+	present := m.bytes - m.absentBytes
+	for m.unused > present/2 && m.giveBack(c) { // most of the map was deleted
 	}
+	if m.takenBack > 2*present {
+		m.giveBackIdle()
+	}
+}
+
+func (m *allocator) keep(c int, data []byte) {
+	m.chunks[c].free = append(m.chunks[c].free, data)
+	m.unused += int64(len(data))
 }
 
 // minMappedSlots is the table from which on it is not in the heap.
@@ -204,6 +195,6 @@ func (m *allocator) close() {
 		unmapSystem(data)
 	}
 	m.mapped, m.slab, m.tableSlab, m.tables = nil, nil, nil, nil
-	m.bytes, m.absentBytes, m.freeBytes = 0, 0, 0
-	m.free, m.returned = [maxClass + 1][][]byte{}, [maxClass + 1][][]byte{}
+	m.chunks = [maxClass + 1]chunkList{}
+	m.bytes, m.absentBytes, m.unused, m.takenBack = 0, 0, 0, 0
 }
