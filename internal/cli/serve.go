@@ -73,6 +73,7 @@ func (a *app) serve(ctx context.Context, c config.Config) error {
 			logger.Warn("the last traces were not sent", "err", err)
 		}
 	}()
+	tuneCollector(c.Store)
 	n, err := node.Start(ctx, c, node.Options{Version: version, Logger: logger, Tracing: tracing()})
 	if err != nil {
 		return cannotStart(ctx, err)
