@@ -51,6 +51,9 @@ type Core struct {
 type office struct {
 	term, leader uint64
 	leading      bool
+	// commitBefore is the commit index with which a leader began: what is above it was
+	// committed in its term.
+	commitBefore uint64
 }
 
 // New returns a replica that stands where its tail and its state machine do.
@@ -143,4 +146,9 @@ func (c *Core) Status() Status {
 func (c *Core) officeNow() office {
 	s := c.node.BasicStatus()
 	return office{term: s.GetTerm(), leader: s.Lead, leading: s.RaftState == raft.StateLeader}
+}
+
+func (c *Core) commit() uint64 {
+	s := c.node.BasicStatus()
+	return s.GetCommit()
 }

@@ -39,7 +39,13 @@ func (c *Core) Read(token Token) { c.reads.next = append(c.reads.next, token) }
 // begin starts a round if one is due.
 func (c *Core) beginRead() {
 	r := &c.reads
-	if len(r.round) > 0 || len(r.next) == 0 || c.officeNow().leader == raft.None {
+	if len(r.round) > 0 || len(r.next) == 0 || c.office.leader == raft.None {
+		return
+	}
+	// raft makes reads wait for the first entry that a leader commits in its term, but not
+	// in a group of one. There too the commit index is old at first: entries that were
+	// acknowledged before a crash are above it.
+	if c.office.leading && c.commit() <= c.office.commitBefore {
 		return
 	}
 	r.round, r.next = r.next, nil

@@ -100,8 +100,12 @@ func (c *Core) accept(ready raft.Ready, given int, w *Work) {
 // changeOffice notes who leads. What waits on an office that is lost is told so.
 func (c *Core) changeOffice(w *Work) {
 	was, now := c.office, c.officeNow()
+	now.commitBefore = was.commitBefore
 	if was == now {
 		return
+	}
+	if now.leading {
+		now.commitBefore = c.commit()
 	}
 	c.office = now
 	w.Office = &Office{Term: now.term, Leader: now.leader, Leading: now.leading}

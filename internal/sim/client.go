@@ -5,15 +5,8 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
-	"github.com/sheafdb/sheaf/internal/replica"
+	"github.com/sheafdb/sheaf/internal/coordinator"
 	"github.com/sheafdb/sheaf/internal/wire"
-)
-
-// keyGroups is how many sets of keys there are, keysPerGroup how many keys a batch of a set
-// can have.
-const (
-	keyGroups    = 3
-	keysPerGroup = 4
 )
 
 // client does one operation after the other, and each until it is answered.
@@ -22,25 +15,42 @@ type client struct {
 	id   int
 	left int  // operations
 	busy bool // one is under way
-	// seen is the ETag of the last read of a group of keys.
-	seen [keyGroups]wire.ETagSum
-	know [keyGroups]bool
+	// seen is what the last read of a set of keys saw.
+	seen [keysets]*operation
 }
 
 // operation is one batch or read, with all its attempts.
 type operation struct {
-	client    int
-	began     time.Duration
-	ended     time.Duration
-	group     int
-	requestID string
-	data      *wire.Command // nil for a read
-	outcome   outcome
-	version   uint64
-	values    []value
-	attempts  int
-	// maybe: an attempt may have been taken, though this is not known.
-	maybe bool
+	client       int
+	began, ended time.Duration
+	set          int
+	outcome      outcome
+	attempts     int
+
+	// Of a read, and of a condition.
+	values [keysPerKeyset]value
+
+	// Of a batch.
+	id      string // the value of its keys
+	writes  [keysPerKeyset]write
+	command *wire.Command
+	onlyIf  *operation // the condition: everything is as this read saw it
+	version uint64
+}
+
+// write is what a batch does to a key.
+type write byte
+
+const (
+	leave write = iota
+	put
+	remove
+)
+
+// value is what a key had: the batch that wrote it, or nothing.
+type value struct {
+	batch   string
+	version uint64
 }
 
 type outcome int
@@ -48,10 +58,9 @@ type outcome int
 const (
 	pending   outcome = iota
 	committed         // at version
-	refused           // by a condition
+	refused           // by its condition
 	read
-	neverSent // all attempts did nothing
-	open      // nobody knows
+	open // nobody knows
 )
 
 func (w *World) addClient(id int) {
@@ -62,180 +71,157 @@ func (w *World) addClient(id int) {
 
 // next begins the next operation. While there are faults there is always one more.
 func (c *client) next() {
+	w := c.w
 	c.busy = false
-	if c.left == 0 && c.w.calm {
+	if c.left == 0 && w.calm {
 		return
 	}
 	c.left = max(c.left-1, 0)
 	c.busy = true
-	c.w.stats.Operations++
-	op := &operation{client: c.id, began: c.w.now, group: c.w.rng.IntN(keyGroups)}
-	c.w.record.operations = append(c.w.record.operations, op)
-	if !c.w.chance(3) {
+	w.stats.Operations++
+	op := &operation{client: c.id, began: w.now, set: w.rng.IntN(keysets)}
+	w.operations = append(w.operations, op)
+	if !w.chance(3) {
 		c.makeBatch(op)
 	}
 	c.attempt(op)
 }
 
-func keysOf(group int) (keys []string) {
-	for i := range keysPerGroup {
-		keys = append(keys, fmt.Sprintf("g%d-%d", group, i))
-	}
-	return keys
-}
-
-// makeBatch writes some of the group's keys, each with what names the operation, and
-// deletes some. One in eight has no request ID; one in four is conditional on what was read last.
+// makeBatch writes some keys of the set, each with what names the operation, and deletes
+// some. One batch in three is conditional on what was read last.
 func (c *client) makeBatch(op *operation) {
 	w := c.w
-	op.requestID = fmt.Sprintf("c%d-%d", c.id, w.stats.Operations)
+	op.id = fmt.Sprintf("c%d-%d", c.id, w.stats.Operations)
 	var raw []byte
-	for i, key := range keysOf(op.group) {
-		if i > 0 && w.chance(3) {
+	for i, key := range keysOf(op.set) {
+		entry := wire.Entry{Key: key, Value: []byte(op.id)}
+		switch {
+		case len(raw) > 0 && w.chance(3):
 			continue
-		}
-		entry := wire.Entry{Key: []byte(key), Value: []byte(op.requestID)}
-		if i > 0 && w.chance(8) {
+		case len(raw) > 0 && w.chance(8):
+			op.writes[i] = remove
 			entry.Value, entry.Delete = nil, true
+		default:
+			op.writes[i] = put
 		}
 		raw = wire.AppendEntry(raw, &entry)
 	}
-	entries, err := wire.ParseEntries(raw, sheaf.DefaultLimits())
-	if err != nil {
-		w.fail("make a batch: %v", err)
-		return
-	}
-	op.data = &wire.Command{
-		Kind: wire.Fast, Level: sheaf.Linearizable, RequestID: op.requestID,
+	entries := wire.Canonical(raw)
+	op.command = &wire.Command{
+		Kind: wire.Fast, Level: sheaf.Linearizable, RequestID: "id-" + op.id,
 		Entries: entries, Fingerprint: wire.FingerprintOf(entries, sheaf.Linearizable),
-		RetentionMS: 600_000, MaxRows: 1 << 20,
 	}
-	switch {
-	case w.chance(8):
-		op.data.RequestID = ""
-	case c.know[op.group] && w.chance(4):
-		op.data.IfMatch = wire.Match{Set: true, Tags: []wire.ETagSum{c.seen[op.group]}}
+	if seen := c.seen[op.set]; seen != nil && w.chance(3) {
+		// An ETag is of the keys that are written.
+		op.onlyIf = seen
+		var sum wire.ETagSum
+		for i, key := range keysOf(op.set) {
+			if op.writes[i] != leave && seen.values[i].batch != "" {
+				sum.AddKey(key, seen.values[i].version)
+			}
+		}
+		op.command.IfMatch = wire.Match{Set: true, Tags: []wire.ETagSum{sum}}
 	}
 }
 
-// patience is how long a client waits for an answer before it tries elsewhere.
-const patience = 2 * time.Second
-
-// attempt sends the operation to some replica.
+// attempt has a coordinator carry the operation out. It may be a second one beside one that
+// is still at it.
 func (c *client) attempt(op *operation) {
 	w := c.w
 	op.attempts++
-	n := w.replicas[w.rng.IntN(len(w.replicas))]
-	if leader := w.leader(); leader != nil && w.chance(2) {
-		n = leader
-	}
-	answered := false
-	hear := func(a answer) {
-		if !answered {
-			answered = true
-			c.hear(op, a)
+	carry := &carrier{mortal: true, overAt: w.now + w.between(time.Second, 8*time.Second)}
+	heard := false
+	retry := func() {
+		if !heard && op.outcome == pending {
+			heard = true
+			w.after(w.between(0, 300*time.Millisecond), func() { c.attempt(op) })
 		}
 	}
-	w.after(patience, func() { hear(answer{kind: unknown}) })
-	w.after(w.delay(), func() {
-		if answered {
-			return
+	answered := func(do func()) {
+		if op.outcome == pending {
+			heard = true
+			w.after(w.delay(), func() {
+				if op.outcome == pending {
+					do()
+					c.ended(op)
+				}
+			})
 		}
-		if !n.alive {
-			w.after(w.delay(), func() { hear(answer{kind: notDone}) })
-			return
+	}
+	body := func() { c.readSet(carry, op, answered, retry) }
+	if op.command != nil {
+		body = func() { c.putBatch(carry, op, answered, retry) }
+	}
+	w.spawn(carry, body, func(died bool) {
+		if died {
+			retry()
 		}
-		n.soon(0, func() {
-			reply := func(a answer) { w.after(w.delay(), func() { hear(a) }) }
-			if op.data == nil {
-				n.read(keysOf(op.group), reply)
-			} else {
-				n.put(op.data, reply)
+	})
+	// A hedge: the same request again, elsewhere, while the first is at work.
+	if w.chance(10) {
+		w.after(w.between(0, 2*time.Second), func() {
+			if !heard && op.outcome == pending {
+				c.attempt(op)
 			}
 		})
+	}
+}
+
+// putBatch is a coordinator's work for a batch.
+func (c *client) putBatch(carry *carrier, op *operation, answered func(func()), retry func()) {
+	several := &coordinator.Several{
+		Command: op.command, Parts: coordinator.Split(op.command.Entries, c.w.groupOf), GroupOf: c.w.groupOf,
+	}
+	answer, err := several.Run(carry)
+	switch {
+	case err == nil:
+		answered(func() { op.outcome, op.version = committed, answer.Version })
+	case sheaf.CodeOf(err) == sheaf.ETagMismatch:
+		answered(func() { op.outcome = refused })
+	case sheaf.CodeOf(err) == sheaf.NotProposed || sheaf.CodeOf(err) == sheaf.OutcomeUnknown:
+		retry()
+	default:
+		c.w.fail("%s: refused: %v", op, err)
+	}
+	several.Finish()
+}
+
+// readSet is a coordinator's work for a read.
+func (c *client) readSet(carry *carrier, op *operation, answered func(func()), retry func()) {
+	snapshot := &coordinator.Snapshot{Keys: keysOf(op.set), GroupOf: c.w.groupOf}
+	values, err := snapshot.Run(carry)
+	if err != nil {
+		retry()
+		return
+	}
+	answered(func() {
+		op.outcome = read
+		for i, v := range values {
+			if v.Live {
+				op.values[i] = value{string(v.Value), v.Version}
+			}
+		}
+		c.seen[op.set] = op
 	})
 }
 
-// hear takes an answer, and decides whether to try again.
-func (c *client) hear(op *operation, a answer) {
-	w := c.w
-	switch {
-	case a.kind == done && op.data == nil:
-		op.outcome, op.values = read, a.values
-	case a.kind == done && a.result.Refused != nil:
-		op.outcome = refused
-		if a.result.Refused.Code != sheaf.ETagMismatch {
-			w.fail("%s: refused: %v", op.requestID, a.result.Refused)
-		}
-	case a.kind == done:
-		op.outcome, op.version = committed, a.result.Version
-	default:
-		op.maybe = op.maybe || a.kind == unknown
-		again := op.data == nil || op.data.RequestID != "" || a.kind == notDone
-		if again && (w.calm || op.attempts < 12) {
-			w.after(w.between(0, 400*time.Millisecond), func() { c.attempt(op) })
-			return
-		}
-		op.outcome = neverSent
-		if op.maybe {
-			op.outcome = open
-		}
-	}
-	if op.outcome != open && op.outcome != neverSent {
-		w.stats.Answered++
-	}
-	op.ended = w.now
-	if op.outcome == read {
-		c.seen[op.group], c.know[op.group] = etagOf(op), true
-	}
-	w.after(w.between(0, 200*time.Millisecond), c.next)
+func (c *client) ended(op *operation) {
+	c.w.stats.Answered++
+	op.ended = c.w.now
+	c.w.after(c.w.between(0, 100*time.Millisecond), c.next)
 }
 
-// etagOf is the ETag of what was read.
-func etagOf(op *operation) (sum wire.ETagSum) {
-	for i, key := range keysOf(op.group) {
-		if v := op.values[i]; v.ok {
-			sum.AddKey([]byte(key), v.version)
+func (op *operation) String() string {
+	what := fmt.Sprintf("read of set %d: %v", op.set, op.values)
+	if op.command != nil {
+		what = fmt.Sprintf("batch %s of set %d: %v", op.id, op.set, op.writes)
+		if op.onlyIf != nil {
+			what += fmt.Sprintf(", if %v", op.onlyIf.values)
 		}
 	}
-	return sum
+	return fmt.Sprintf("%s: %s at %d (client %d, %v to %v, %d attempts)", what, op.outcome, op.version, op.client, op.began, op.ended, op.attempts)
 }
 
-// put proposes a batch, stamped with the replica's clock.
-func (n *node) put(cmd *wire.Command, reply func(answer)) {
-	stamped := *cmd
-	stamped.NowMS = n.wallMS()
-	n.lastToken++
-	n.waiters[n.lastToken] = reply
-	n.core.Propose(n.lastToken, append(stamped.AppendHeader(nil), stamped.Entries.Raw()...))
-	n.turn()
-}
-
-// read answers with keys of one state.
-func (n *node) read(keys []string, reply func(answer)) {
-	serve := func(a answer) {
-		if a.kind == done {
-			a.values = n.state.read(keys)
-		}
-		reply(a)
-	}
-	if n.w.cfg.Mutant == ReadAtOnce {
-		serve(answer{kind: done})
-		return
-	}
-	n.lastToken++
-	n.waiters[n.lastToken] = serve
-	n.core.Read(n.lastToken)
-	n.turn()
-}
-
-// answerEarly is what AnswerBeforeCommit does: whoever waits for an entry that the leader
-// has logged is told that it is committed.
-func (n *node) answerEarly(a *replica.Append) {
-	if !n.core.Status().Leading {
-		return
-	}
-	for token := replica.Token(1); token <= n.lastToken && len(a.Entries) > 0; token++ {
-		n.tell(token, answer{kind: done})
-	}
+func (o outcome) String() string {
+	return [...]string{"pending", "committed", "refused", "read", "open"}[o]
 }

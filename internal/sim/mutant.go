@@ -24,6 +24,8 @@ const (
 	CutAhead
 	// LoseVote does not write the hard state when it comes without entries.
 	LoseVote
+	// StatusByWallClock judges an attempt by the leader's clock, which no log has.
+	StatusByWallClock
 	// ForgetConf keeps no changes of replicas with the state.
 	ForgetConf
 	mutants
@@ -31,7 +33,7 @@ const (
 
 var mutantNames = [mutants]string{
 	"none", "reply-before-sync", "skip-sync", "read-at-once", "answer-before-commit",
-	"forget-rows", "apply-twice", "apply-with-clock", "cut-ahead", "lose-vote", "forget-conf",
+	"forget-rows", "apply-twice", "apply-with-clock", "cut-ahead", "lose-vote", "status-by-wall-clock", "forget-conf",
 }
 
 // String is the name of its test.

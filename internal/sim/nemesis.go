@@ -5,6 +5,8 @@ import (
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/sheafdb/sheaf/internal/store"
 )
 
 // nemesis does one evil thing, and comes back.
@@ -13,33 +15,32 @@ func (w *World) nemesis() {
 		return
 	}
 	w.after(w.between(50*time.Millisecond, 1200*time.Millisecond), w.nemesis)
-	n := w.replicas[w.rng.IntN(len(w.replicas))]
-	if leader := w.leader(); leader != nil && w.chance(3) {
+	g := w.groups[w.rng.IntN(len(w.groups))]
+	n := g.replicas[w.rng.IntN(len(g.replicas))]
+	if leader := g.leader(); leader != nil && w.chance(3) {
 		n = leader
 	}
 	switch w.rng.IntN(9) {
 	case 0, 1:
 		w.crash(n)
 	case 2:
-		for _, n := range w.replicas {
-			w.crash(n)
-		}
+		w.each(w.crash)
 	case 3, 4:
-		w.cutLinks()
+		w.cutLinks(g)
 	case 5:
 		w.stats.Pauses++
 		n.pausedUntil = w.now + w.between(100*time.Millisecond, 5*time.Second)
 	case 6:
 		w.stats.ClockJumps++
-		n.clockOffset = w.between(-10*time.Minute, 10*time.Minute)
+		n.clockOffset = w.between(-20*time.Second, 20*time.Second)
 	case 7:
-		if leader := w.leader(); leader != nil {
+		if leader := g.leader(); leader != nil {
 			w.stats.Transfers++
 			leader.core.Transfer(n.id)
 			leader.turn()
 		}
 	case 8:
-		w.changeReplicas()
+		w.changeReplicas(g)
 	}
 }
 
@@ -56,35 +57,36 @@ func (w *World) crash(n *node) {
 	})
 }
 
-// cutLinks separates some replicas from the others, one way or both, for a while.
-func (w *World) cutLinks() {
+// cutLinks separates some replicas of a group from the others, one way or both, for a
+// while.
+func (w *World) cutLinks(g *group) {
 	w.stats.Cuts++
-	var links [][2]uint64
-	oneWay, inside := w.chance(3), make([]bool, len(w.replicas))
+	var links []link
+	oneWay, inside := w.chance(3), make([]bool, len(g.replicas))
 	for i := range inside {
 		inside[i] = w.chance(2)
 	}
-	for i, a := range w.replicas {
-		for j, b := range w.replicas {
+	for i, a := range g.replicas {
+		for j, b := range g.replicas {
 			if inside[i] != inside[j] && (inside[i] || !oneWay) {
-				links = append(links, [2]uint64{a.id, b.id})
+				links = append(links, link{a, b})
 			}
 		}
 	}
-	for _, link := range links {
-		w.net.cut[link] = true
+	for _, one := range links {
+		w.net.cut[one] = true
 	}
 	w.after(w.between(200*time.Millisecond, 5*time.Second), func() {
-		for _, link := range links {
-			delete(w.net.cut, link)
+		for _, one := range links {
+			delete(w.net.cut, one)
 		}
 	})
 }
 
 // changeReplicas asks the leader for one replica more or less. An ID is never used again.
-func (w *World) changeReplicas() {
-	leader := w.leader()
-	if leader == nil {
+func (w *World) changeReplicas(g *group) {
+	leader := g.leader()
+	if leader == nil || w.cfg.Replicas == 1 {
 		return
 	}
 	voters := leader.core.Status().Voters
@@ -93,10 +95,10 @@ func (w *World) changeReplicas() {
 	if len(voters) > 3 && w.chance(2) || len(voters) >= 5 {
 		change, id = pb.ConfChangeRemoveNode, voters[w.rng.IntN(len(voters))]
 	} else {
-		if len(w.replicas) >= 9 {
+		if len(g.replicas) >= 9 {
 			return
 		}
-		n := w.addNode()
+		n := w.addNode(g)
 		n.start()
 		id = n.id
 	}
@@ -111,32 +113,22 @@ func (w *World) changeReplicas() {
 	leader.turn()
 }
 
-// leader is a replica that leads, or thinks so.
-func (w *World) leader() *node {
-	for _, n := range w.replicas {
-		if n.alive && n.core.Status().Leading {
-			return n
-		}
-	}
-	return nil
-}
-
 // heal ends all faults.
 func (w *World) heal() {
 	w.calm = true
 	clear(w.net.cut)
-	for _, n := range w.replicas {
+	w.each(func(n *node) {
 		n.pausedUntil = 0
 		if !n.alive {
 			n.start()
 		}
-	}
+	})
 }
 
-// members are the group's replicas, as the one that has come farthest has it.
-func (w *World) members() (members []*node) {
+// members are a group's replicas, as the one that has come farthest has them.
+func (g *group) members() (members []*node) {
 	var farthest *node
-	for _, n := range w.replicas {
+	for _, n := range g.replicas {
 		if n.alive && (farthest == nil || n.state.meta.Index > farthest.state.meta.Index) {
 			farthest = n
 		}
@@ -144,7 +136,7 @@ func (w *World) members() (members []*node) {
 	if farthest == nil {
 		return nil
 	}
-	for _, n := range w.replicas {
+	for _, n := range g.replicas {
 		if slices.Contains(farthest.state.conf.GetVoters(), n.id) {
 			members = append(members, n)
 		}
@@ -152,22 +144,32 @@ func (w *World) members() (members []*node) {
 	return members
 }
 
-// atRest says that all clients are answered and all replicas have all there is.
+// atRest says that all clients are answered, all replicas have all there is, and nobody
+// holds a key.
 func (w *World) atRest() bool {
 	for _, c := range w.clients {
 		if c.left > 0 || c.busy {
 			return false
 		}
 	}
+	for _, g := range w.groups {
+		if !g.atRest() {
+			return false
+		}
+	}
+	return true
+}
+
+func (g *group) atRest() bool {
 	leads := false
-	members := w.members()
+	members := g.members()
 	for _, n := range members {
 		if !n.alive || len(n.appends)+len(n.applies) > 0 || n.state.meta.Index != members[0].state.meta.Index {
 			return false
 		}
 		status := n.core.Status()
 		leads = leads || status.Leading
-		if status.Last != n.state.meta.Index {
+		if status.Last != n.state.meta.Index || len(n.state.spaces[store.Attempts]) > 0 {
 			return false
 		}
 	}

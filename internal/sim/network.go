@@ -8,15 +8,17 @@ import (
 )
 
 // network is which links are cut, by sender and receiver.
-type network struct{ cut map[[2]uint64]bool }
+type network struct{ cut map[link]bool }
 
-func (t *network) begin() { t.cut = make(map[[2]uint64]bool) }
+type link struct{ from, to *node }
+
+func (t *network) begin() { t.cut = make(map[link]bool) }
 
 // send takes a message to another replica, or loses it.
 func (w *World) send(from *node, m *pb.Message) {
-	to := w.replicas[m.GetTo()-1]
+	to := from.group.replicas[m.GetTo()-1]
 	isSnapshot := m.GetType() == pb.MsgSnap
-	if !w.calm && (w.net.cut[[2]uint64{from.id, to.id}] || w.chance(30)) {
+	if !w.calm && (w.net.cut[link{from, to}] || w.chance(30)) {
 		w.stats.Dropped++
 		from.soon(0, func() {
 			if isSnapshot {

@@ -23,7 +23,8 @@ const (
 // node is a replica with its disk, and what a process around it would do.
 type node struct {
 	w     *World
-	id    uint64
+	group *group
+	id    uint64 // in the group
 	alive bool
 	// life counts the runs of the process: what an earlier one began has no effect.
 	life        uint64
@@ -49,39 +50,31 @@ type node struct {
 type answer struct {
 	kind   answerKind
 	result apply.Result
-	values []value // of a read
 }
 
 type answerKind int
 
 const (
-	done    answerKind = iota // with a result, or values
+	done    answerKind = iota // with a result; a read may be served
 	notDone                   // nothing was written, nor will be, by this attempt
 	unknown
 )
 
-// value is what a key had.
-type value struct {
-	version uint64
-	text    string
-	ok      bool
-}
-
-// addNode adds a machine with an empty disk.
-func (w *World) addNode() *node {
-	n := &node{w: w, id: uint64(len(w.replicas) + 1), disk: disk{flushed: newState()}}
-	w.replicas = append(w.replicas, n)
+// addNode adds a machine with an empty disk to a group's.
+func (w *World) addNode(g *group) *node {
+	n := &node{w: w, group: g, id: uint64(len(g.replicas) + 1), disk: disk{flushed: newState()}}
+	g.replicas = append(g.replicas, n)
 	return n
 }
 
 // bootstrap makes the first replicas a group: each begins with the same first entry behind
 // it.
-func (w *World) bootstrap() {
+func (w *World) bootstrap(g *group) {
 	var voters []uint64
-	for _, n := range w.replicas {
+	for _, n := range g.replicas {
 		voters = append(voters, n.id)
 	}
-	for _, n := range w.replicas {
+	for _, n := range g.replicas {
 		n.disk.flushed.meta = store.Meta{Index: 1, Term: 1}
 		n.disk.flushed.conf = &pb.ConfState{Voters: voters}
 		n.start()
@@ -120,6 +113,7 @@ func (n *node) start() {
 	n.waiters = make(map[replica.Token]func(answer))
 	n.tick()
 	n.flushLater()
+	n.tidyLater()
 }
 
 // crash ends the process. What was on its way to the disk is there or not, in order.
@@ -240,7 +234,7 @@ func (n *node) beginAppend() {
 		if a.Snapshot != nil {
 			n.state = n.disk.flushed.clone()
 			w.stats.Snapshots++
-			w.record.restored(w, n)
+			n.group.restored(w, n)
 		}
 		n.appends, n.appending = n.appends[1:], false
 		n.core.Logged(a)
@@ -248,7 +242,7 @@ func (n *node) beginAppend() {
 			n.reply(a)
 		}
 		if w.cfg.Mutant == AnswerBeforeCommit {
-			n.answerEarly(a)
+			n.answerEarly()
 		}
 		n.beginAppend()
 		n.beginApply()
@@ -309,7 +303,7 @@ func (n *node) apply(e *replica.Committed) {
 		}
 		n.state.apply(&n.out)
 	}
-	w.record.applied(w, n, e, &cmd, &result)
+	n.group.applied(w, n, e, &cmd, &result)
 	if e.Token != 0 {
 		n.tell(e.Token, answer{kind: done, result: result})
 	}
@@ -365,8 +359,10 @@ func (w *World) stateOf(s *pb.Snapshot) *state {
 	return w.snapshots[binary.BigEndian.Uint32(s.GetData())]
 }
 
+// epochMS is when a world begins, by all clocks.
+const epochMS = 1_800_000_000_000
+
 // wallMS is the replica's clock.
 func (n *node) wallMS() uint64 {
-	const epochMS = 1_800_000_000_000
 	return uint64(epochMS + (n.w.now + n.clockOffset).Milliseconds())
 }

@@ -18,7 +18,7 @@ var (
 func run(t *testing.T, seed uint64, mutant Mutant) (Stats, error) {
 	cryptotest.SetGlobalRandom(t, seed)
 	return Run(Config{
-		Seed: seed, Replicas: 3 + 2*int(seed%2), Clients: 5, Operations: 60,
+		Seed: seed, Groups: 1 + int(seed%3), Replicas: 1 + 2*int(seed%2), Clients: 5, Operations: 60,
 		Faulty: 20 * time.Second, Mutant: mutant,
 	})
 }
@@ -87,5 +87,6 @@ func (s *Stats) add(o Stats) {
 	s.Snapshots += o.Snapshots
 	s.Dropped += o.Dropped
 	s.Doubled += o.Doubled
+	s.Coordinators += o.Coordinators
 	s.Entries += o.Entries
 }

@@ -8,8 +8,9 @@ import (
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/coordinator"
 	"github.com/sheafdb/sheaf/internal/store"
-	"github.com/sheafdb/sheaf/internal/wire"
 )
 
 // state is a group's state in maps: what a store keeps, and the replicas as of its index.
@@ -22,7 +23,7 @@ type state struct {
 }
 
 func newState() *state {
-	return &state{conf: &pb.ConfState{}, spaces: map[store.Space]map[string]string{store.Data: {}, store.Rows: {}, store.Due: {}}}
+	return &state{conf: &pb.ConfState{}, spaces: map[store.Space]map[string]string{store.Data: {}, store.Rows: {}, store.Due: {}, store.Attempts: {}, store.Held: {}}}
 }
 
 func (s *state) clone() *state {
@@ -79,19 +80,25 @@ func (s *state) DueKeys(prefix []byte, visit func(key []byte) bool) error {
 	return nil
 }
 
-// read returns what keys have.
-func (s *state) read(keys []string) []value {
-	values := make([]value, len(keys))
-	for i, key := range keys {
-		data, ok := s.spaces[store.Data][key]
-		if !ok {
-			continue
-		}
-		rec, err := wire.DecodeRecord([]byte(data))
-		if err != nil {
-			panic("sim: " + err.Error())
-		}
-		values[i] = value{version: rec.Version, text: string(rec.Value), ok: true}
+// collect reads for a reader.
+func (s *state) collect(n *node, keys [][]byte) []apply.Seen {
+	seen, err := apply.Collect(keys, n.wallMS(), s)
+	if err != nil {
+		n.w.fail("replica %d of group %d reads: %v", n.id, n.group.id, err)
 	}
-	return values
+	return seen
+}
+
+// verdict judges an attempt.
+func (n *node) verdict(call *coordinator.StatusCall) apply.Result {
+	state := n.state
+	if n.w.cfg.Mutant == StatusByWallClock {
+		state = state.clone()
+		state.meta.NowMS = max(state.meta.NowMS, n.wallMS())
+	}
+	result, err := apply.Status(call.RequestID, call.Attempt, call.DeadlineMS, call.RetentionMS, state)
+	if err != nil {
+		n.w.fail("replica %d of group %d judges: %v", n.id, n.group.id, err)
+	}
+	return result
 }

@@ -11,7 +11,8 @@ import (
 // Config is what a world is made of. Everything else follows from the seed.
 type Config struct {
 	Seed     uint64
-	Replicas int // that the group begins with
+	Groups   int
+	Replicas int // that each group begins with
 	Clients  int
 	// Batches and reads of each client, at least.
 	Operations int
@@ -29,12 +30,12 @@ type World struct {
 	queue events
 	count uint64 // events so far
 
-	replicas  []*node // by ID - 1
-	net       network
-	snapshots []*state
-	clients   []*client
-	record    record
-	stats     Stats
+	groups     []*group // by ID - 1
+	net        network
+	snapshots  []*state
+	clients    []*client
+	operations []*operation
+	stats      Stats
 	// calm: the nemesis is done, and nothing is lost any more.
 	calm bool
 	err  error
@@ -45,7 +46,9 @@ type Stats struct {
 	Operations, Answered                                             int
 	Crashes, Cuts, Pauses, ClockJumps, Transfers, Changes, Snapshots int
 	Dropped, Doubled                                                 int
-	Entries                                                          uint64
+	// Coordinators that died at a call.
+	Coordinators int
+	Entries      int
 }
 
 // event is something that happens at a time.
@@ -100,12 +103,15 @@ const (
 // Run runs a world to its end and returns what went wrong in it.
 func Run(cfg Config) (Stats, error) {
 	w := &World{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 1))}
-	w.record.begin()
 	w.net.begin()
-	for range cfg.Replicas {
-		w.addNode()
+	for i := range cfg.Groups {
+		g := &group{id: uint64(i + 1), log: make(map[uint64]*entry), parts: make(map[string]*written)}
+		w.groups = append(w.groups, g)
+		for range cfg.Replicas {
+			w.addNode(g)
+		}
+		w.bootstrap(g)
 	}
-	w.bootstrap()
 	for i := range cfg.Clients {
 		w.addClient(i)
 	}
