@@ -138,6 +138,9 @@ var model = porcupine.Model{
 func (g *group) agree(w *World) {
 	members := g.members()
 	for _, n := range members {
+		if held := len(n.state.spaces[store.Held]); n.state.meta.Held != uint64(held) {
+			w.fail("group %d: replica %d counts %d held keys and has %d", g.id, n.id, n.state.meta.Held, held)
+		}
 		if first := members[0]; n.state.meta != first.state.meta || n.state.hash != first.state.hash {
 			w.fail("group %d: replica %d is at %+v, hash %x, replica %d at %+v, hash %x", g.id,
 				first.id, first.state.meta, first.state.hash, n.id, n.state.meta, n.state.hash)
