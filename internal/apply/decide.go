@@ -70,9 +70,6 @@ func dropPart(cmd *wire.Command, part wire.Prepared, entries wire.Entries, out *
 // applyResolve is what home's decision means for a part. It is never refused for time: the
 // decision is made.
 func applyResolve(cmd *wire.Command, state State, out *store.Mutations) (Result, error) {
-	if cmd.Commit {
-		out.Meta.Clock = max(out.Meta.Clock, cmd.Version)
-	}
 	part, own, err := attemptOf(cmd.RequestID, cmd.Attempt, state)
 	if err != nil || !own { // done before
 		return Result{}, err

@@ -113,9 +113,13 @@ var model = porcupine.Model{
 			return true, now
 		}
 		holds := true
-		if op.onlyIf != nil {
-			for i := range now {
-				holds = holds && (op.writes[i] == leave || now[i] == op.onlyIf.values[i].batch)
+		for i := range now {
+			switch {
+			case op.writes[i] == leave:
+			case op.onlyIf != nil:
+				holds = holds && now[i] == op.onlyIf.values[i].batch
+			case op.onlyNew:
+				holds = holds && now[i] == ""
 			}
 		}
 		if op.outcome == refused {

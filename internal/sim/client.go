@@ -35,6 +35,7 @@ type operation struct {
 	writes  [keysPerKeyset]write
 	command *wire.Command
 	onlyIf  *operation // the condition: everything is as this read saw it
+	onlyNew bool       // the condition: none of the keys is there
 	version uint64
 }
 
@@ -88,17 +89,19 @@ func (c *client) next() {
 }
 
 // makeBatch writes some keys of the set, each with what names the operation, and deletes
-// some. One batch in three is conditional on what was read last.
+// some, or only deletes. Half of the batches are conditional: on what was read last, or on
+// that no key is there.
 func (c *client) makeBatch(op *operation) {
 	w := c.w
 	op.id = fmt.Sprintf("c%d-%d", c.id, w.stats.Operations)
 	var raw []byte
+	onlyDeletes := w.chance(8)
 	for i, key := range keysOf(op.set) {
 		entry := wire.Entry{Key: key, Value: []byte(op.id)}
 		switch {
 		case len(raw) > 0 && w.chance(3):
 			continue
-		case len(raw) > 0 && w.chance(8):
+		case onlyDeletes || w.chance(10):
 			op.writes[i] = remove
 			entry.Value, entry.Delete = nil, true
 		default:
@@ -111,7 +114,12 @@ func (c *client) makeBatch(op *operation) {
 		Kind: wire.Fast, Level: sheaf.Linearizable, RequestID: "id-" + op.id,
 		Entries: entries, Fingerprint: wire.FingerprintOf(entries, sheaf.Linearizable),
 	}
-	if seen := c.seen[op.set]; seen != nil && w.chance(3) {
+	seen := c.seen[op.set]
+	switch {
+	case w.chance(5):
+		op.onlyNew = true
+		op.command.IfNoneMatch = wire.Match{Set: true, Star: true}
+	case seen != nil && w.chance(3):
 		// An ETag is of the keys that are written.
 		op.onlyIf = seen
 		var sum wire.ETagSum
@@ -217,6 +225,9 @@ func (op *operation) String() string {
 		what = fmt.Sprintf("batch %s of set %d: %v", op.id, op.set, op.writes)
 		if op.onlyIf != nil {
 			what += fmt.Sprintf(", if %v", op.onlyIf.values)
+		}
+		if op.onlyNew {
+			what += ", if none is there"
 		}
 	}
 	return fmt.Sprintf("%s: %s at %d (client %d, %v to %v, %d attempts)", what, op.outcome, op.version, op.client, op.began, op.ended, op.attempts)

@@ -14,6 +14,8 @@ type group struct {
 	// parts are how often a batch's part was written here, and at which version, by the
 	// value that it wrote.
 	parts map[string]*written
+	// latest is the version of the last write to a key.
+	latest map[string]uint64
 }
 
 type written struct {

@@ -35,24 +35,31 @@ func (g *group) applied(w *World, n *node, e *replica.Committed, cmd *wire.Comma
 	}
 }
 
-// note counts the part of a batch that an entry has written.
+// note counts the part of a batch that an entry has written. A key's versions only rise.
 func (g *group) note(n *node, e *replica.Committed, cmd *wire.Command, result *apply.Result) {
 	if len(e.Data) == 0 || cmd.Kind == wire.Tick {
 		return
 	}
 	version := max(cmd.Version, result.Version)
+	wrote := false
 	for i := range n.out.Ops {
-		if n.out.Ops[i].Space != store.Data {
+		op := &n.out.Ops[i]
+		if op.Space != store.Data {
 			continue
 		}
-		part := g.parts[cmd.RequestID]
-		if part == nil {
-			part = &written{version: version}
-			g.parts[cmd.RequestID] = part
+		wrote = true
+		if last := g.latest[string(op.Key)]; version <= last {
+			n.w.fail("group %d writes key %q at version %d after version %d", g.id, op.Key, version, last)
 		}
-		part.times++
+		g.latest[string(op.Key)] = version
+	}
+	if !wrote {
 		return
 	}
+	if g.parts[cmd.RequestID] == nil {
+		g.parts[cmd.RequestID] = &written{version: version}
+	}
+	g.parts[cmd.RequestID].times++
 }
 
 // restored compares a state that came as a snapshot.

@@ -63,10 +63,10 @@ func TestSourceMutantsAreFound(t *testing.T) {
 			if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			test := exec.Command("go", "test", "-overlay", overlayFile, "-run", "TestClusterKeepsItsPromises", "-sim.seeds", "2000", "-timeout", "20m", ".")
+			test := exec.Command("go", "test", "-overlay", overlayFile, "-run", "TestClusterKeepsItsPromises", "-sim.seeds", "1500", "-timeout", "20m", ".")
 			out, err := test.CombinedOutput()
 			if err == nil {
-				t.Fatal("not found in 2,000 seeds")
+				t.Fatal("not found in 1,500 seeds")
 			}
 			found := failedSeed.Find(out)
 			if found == nil {

@@ -105,7 +105,7 @@ func Run(cfg Config) (Stats, error) {
 	w := &World{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 1))}
 	w.net.begin()
 	for i := range cfg.Groups {
-		g := &group{id: uint64(i + 1), log: make(map[uint64]*entry), parts: make(map[string]*written)}
+		g := &group{id: uint64(i + 1), log: make(map[uint64]*entry), parts: make(map[string]*written), latest: make(map[string]uint64)}
 		w.groups = append(w.groups, g)
 		for range cfg.Replicas {
 			w.addNode(g)
