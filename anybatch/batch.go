@@ -13,7 +13,8 @@ import (
 type Limits struct {
 	// Messages bounds their number; by default 100,000.
 	Messages int
-	// Bytes bounds the sum of their type URLs and encoded values; by default 64 MiB.
+	// Bytes bounds the sum of their type URLs and encoded values, and of a Stream with
+	// AliasInput that of whole frames, which its messages hold on to; by default 64 MiB.
 	Bytes int
 	// MessageBytes bounds one, as Bytes counts it, and in a Stream as it is framed;
 	// by default 16 MiB, and never more than Bytes.

@@ -185,3 +185,24 @@ func TestWhatAStreamReadStaysUntilReset(t *testing.T) {
 		t.Errorf("%v allocations once the buffer has grown", allocs)
 	}
 }
+
+// TestAStreamCountsWhatItsMessagesHoldOnTo: an Any may have fields that nobody knows, and a
+// message that points into its input keeps them too.
+func TestAStreamCountsWhatItsMessagesHoldOnTo(t *testing.T) {
+	var types anybatch.Builder
+	anybatch.Register[blob](&types, anybatch.AliasInput)
+	registry, err := types.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	padded := wrap(t, wrapperspb.Bytes([]byte("small")))
+	padded[0].ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 15, protowire.BytesType), make([]byte, 1000)))
+	text, _ := delimited(t, []*anypb.Any{padded[0], padded[0], padded[0]})
+	b := registry.NewBatch(anybatch.Limits{Bytes: 2500})
+	s := anybatch.NewStream(bytes.NewReader(text))
+	for _, want := range []int{2, 1} {
+		if err := s.Fill(b); err != nil || b.Len() != want {
+			t.Fatalf("%d messages, %v, want %d", b.Len(), err, want)
+		}
+	}
+}

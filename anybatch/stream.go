@@ -47,8 +47,12 @@ func (s *Stream) Fill(b *Batch) error {
 			return errorAt(len(b.refs), nil, s.err)
 		}
 		s.sized = false
+		counted := b.bytes
 		if err := b.DecodeAny(frame); err != nil {
 			return err
+		}
+		if b.registry.aliases { // messages hold on to all of the frame
+			b.bytes = counted + len(frame)
 		}
 	}
 	return nil

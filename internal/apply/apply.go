@@ -50,7 +50,46 @@ type Result struct {
 	Refused *sheaf.Error
 	// More: a Tick left something due undone; propose another.
 	More bool
+
+	// What follows is of batches over several groups.
+
+	// Outcome is what became of the command, if it is none of the above.
+	Outcome Outcome
+	// Attempt is that which was committed.
+	Attempt uint64
+	// Clock is the group's, after a Prepare.
+	Clock uint64
+	// NowMS is the group's time, when it was Late.
+	NowMS uint64
+	// Holder is who keeps a writer off.
+	Holder wire.Holder
 }
+
+// Outcome is what a command of a batch over several groups comes to.
+type Outcome byte
+
+// The outcomes.
+const (
+	// Answered: the other fields of the Result say it, as for a batch of one group.
+	Answered Outcome = iota
+	// Ready: the part is prepared; ETag is the sum of its keys as they are, Clock the
+	// group's.
+	Ready
+	// Conflict: Holder keeps writers off one of the keys.
+	Conflict
+	// Mismatch: a condition fails in this part; Refused says which. Nothing remembers it.
+	Mismatch
+	// Late: the deadline passed before the part was prepared.
+	Late
+	// Committed: at Version, by Attempt.
+	Committed
+	// Aborted: this attempt can never be committed.
+	Aborted
+	// Gone: too old to know.
+	Gone
+	// Undecided: it may still be committed.
+	Undecided
+)
 
 // Apply computes what cmd, the log entry (index, term), does to state. It fills
 // out, which it resets first, and returns the answer. out's slices may view cmd
@@ -66,6 +105,20 @@ func Apply(cmd *wire.Command, index, term uint64, state State, out *store.Mutati
 		return applyFast(cmd, state, out)
 	case wire.Tick:
 		return applyTick(state, out)
+	case wire.Prepare:
+		return applyPrepare(cmd, state, out)
+	case wire.Decide:
+		return applyDecide(cmd, state, out)
+	case wire.Resolve:
+		return applyResolve(cmd, state, out)
+	case wire.Done:
+		return applyDone(cmd, state, out)
+	case wire.Reject:
+		return applyReject(cmd, state, out)
+	case wire.Reserve:
+		return applyReserve(cmd, state, out)
+	case wire.Unreserve:
+		return applyUnreserve(cmd, state, out)
 	}
 	return Result{}, fmt.Errorf("apply log entry %d: command kind %d is unknown", index, cmd.Kind)
 }
@@ -104,7 +157,10 @@ func applyFast(cmd *wire.Command, state State, out *store.Mutations) (Result, er
 			return Result{Refused: refusal}, err
 		}
 	}
-	refusal, err := checkConditions(cmd, state, out.Meta.NowMS)
+	if holder, held, err := holderOf(cmd, state, out.Meta); err != nil || held {
+		return Result{Outcome: Conflict, Holder: holder}, err
+	}
+	refusal, _, err := checkConditions(cmd, state, out.Meta.NowMS)
 	if err != nil {
 		return Result{}, err
 	}
@@ -132,13 +188,13 @@ func CheckAfter(after, clock uint64) *sheaf.Error {
 func refuse(refusal *sheaf.Error) (Result, error) { return Result{Refused: refusal}, nil }
 
 // write adds the batch's keys to out and returns their ETag. It reads nothing:
-// the version is larger than any that the group has given.
+// the version is larger than any that these keys have had.
 func write(entries wire.Entries, version uint64, out *store.Mutations) (sum wire.ETagSum) {
 	plainHead := out.Scratch(func(dst []byte) []byte { return wire.AppendRecordHead(dst, version, 0, nil) })
 	for _, entry := range entries.All() {
 		if entry.Delete {
 			out.Delete(store.Data, entry.Key)
-			out.Meta.Floor = version
+			out.Meta.Floor = max(out.Meta.Floor, version)
 			continue
 		}
 		sum.AddKey(entry.Key, version)

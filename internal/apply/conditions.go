@@ -9,13 +9,15 @@ import (
 )
 
 // checkConditions reads what the batch's conditions are about and returns the
-// refusal of the first kind that fails: If-Match, If-None-Match, if_version.
-func checkConditions(cmd *wire.Command, state State, nowMS uint64) (*sheaf.Error, error) {
+// refusal of the first kind that fails: If-Match, If-None-Match, if_version. sum is the
+// keys' ETag, if there is a condition on it. An ETag is compared here only if the command
+// has all of the batch's keys.
+func checkConditions(cmd *wire.Command, state State, nowMS uint64) (refusal *sheaf.Error, sum wire.ETagSum, err error) {
 	whole := cmd.IfMatch.Set || cmd.IfNoneMatch.Set
 	if !whole && !cmd.Entries.Conditional() {
-		return nil, nil
+		return nil, sum, nil
 	}
-	var sum wire.ETagSum
+	tags := cmd.Kind != wire.Prepare
 	var absent, present, wrongVersion keyList
 	for _, entry := range cmd.Entries.All() {
 		if !whole && !entry.HasIfVersion {
@@ -23,7 +25,7 @@ func checkConditions(cmd *wire.Command, state State, nowMS uint64) (*sheaf.Error
 		}
 		version, err := liveVersion(entry.Key, state, nowMS)
 		if err != nil {
-			return nil, err
+			return nil, sum, err
 		}
 		if version == 0 {
 			absent.add(entry.Key)
@@ -44,17 +46,17 @@ func checkConditions(cmd *wire.Command, state State, nowMS uint64) (*sheaf.Error
 	}
 	switch {
 	case cmd.IfMatch.Star && absent.count > 0:
-		return mismatch(sheaf.ETagMismatch, absent, "if_match is * but keys do not exist: %d", absent.count), nil
-	case cmd.IfMatch.Set && !cmd.IfMatch.Star && !cmd.IfMatch.Has(sum):
-		return mismatch(sheaf.ETagMismatch, keyList{}, "if_match is not the keys' current ETag %s", sum.ETag()), nil
+		refusal = mismatch(sheaf.ETagMismatch, absent, "if_match is * but keys do not exist: %d", absent.count)
+	case tags && cmd.IfMatch.Set && !cmd.IfMatch.Star && !cmd.IfMatch.Has(sum):
+		refusal = mismatch(sheaf.ETagMismatch, keyList{}, "if_match is not the keys' current ETag %s", sum.ETag())
 	case cmd.IfNoneMatch.Star && present.count > 0:
-		return mismatch(sheaf.ETagMismatch, present, "if_none_match is * but keys exist: %d", present.count), nil
-	case cmd.IfNoneMatch.Has(sum):
-		return mismatch(sheaf.ETagMismatch, keyList{}, "if_none_match is the keys' current ETag %s", sum.ETag()), nil
+		refusal = mismatch(sheaf.ETagMismatch, present, "if_none_match is * but keys exist: %d", present.count)
+	case tags && cmd.IfNoneMatch.Has(sum):
+		refusal = mismatch(sheaf.ETagMismatch, keyList{}, "if_none_match is the keys' current ETag %s", sum.ETag())
 	case wrongVersion.count > 0:
-		return mismatch(sheaf.VersionMismatch, wrongVersion, "keys that do not have the version that if_version asks for: %d", wrongVersion.count), nil
+		refusal = mismatch(sheaf.VersionMismatch, wrongVersion, "keys that do not have the version that if_version asks for: %d", wrongVersion.count)
 	}
-	return nil, nil
+	return refusal, sum, nil
 }
 
 // liveVersion is the version of a key, 0 when it is absent or expired.

@@ -13,7 +13,15 @@ const (
 	dueKey       byte = 'k' // a user's key expires
 	dueRowOpaque byte = 'o' // the row of an opaque request ID is dropped
 	dueRowV7     byte = 'v' // the row of a v7 request ID is dropped
+
+	// No Tick looks at these: see FindOverdue.
+
+	dueAttempt    byte = 'i' // home must be asked what became of an attempt
+	dueUnfinished byte = 'u' // a batch that was committed must be resolved elsewhere
 )
+
+// keepUnfinishedMS is for how much longer a row is kept that home still needs.
+const keepUnfinishedMS = 1000
 
 // dueKinds in the order in which a Tick looks at them.
 var dueKinds = [...]byte{dueKey, dueRowOpaque, dueRowV7}

@@ -122,8 +122,15 @@ func makeRoom(cmd *wire.Command, state State, out *store.Mutations) (*sheaf.Erro
 	issued, _ := sheaf.RequestID(id).IssueTime()
 	out.Meta.IDFloorMS = max(out.Meta.IDFloorMS, uint64(issued.UnixMilli()))
 	out.Delete(store.Due, oldest)
-	if _, known, err := lookup(string(id), state); err != nil || !known {
+	row, known, err := lookup(string(id), state)
+	if err != nil || !known {
 		return nil, err
+	}
+	if len(row.Unfinished) > 0 { // home still needs it: one row too many for a while
+		row.DueMS = max(row.DueMS, out.Meta.NowMS+keepUnfinishedMS)
+		out.Set(store.Rows, id, nil, out.Scratch(row.Append))
+		out.Set(store.Due, out.Scratch(func(dst []byte) []byte { return appendDue(dst, dueRowV7, row.DueMS, id) }), nil, nil)
+		return nil, nil
 	}
 	out.Delete(store.Rows, id)
 	out.Meta.Rows--

@@ -46,9 +46,23 @@ func applyTick(state State, out *store.Mutations) (Result, error) {
 // has been written again since.
 func dropDue(element []byte, state State, out *store.Mutations) error {
 	kind, at, name := splitDue(element)
+	if kind == dueKey && out.Meta.Held > 0 {
+		// What an attempt holds stays as it was when it was prepared; the element is
+		// looked at again when it is decided.
+		if holder, held, err := heldBy(name, state); err != nil || held && holder.Attempt != 0 {
+			return err
+		}
+	}
 	out.Delete(store.Due, element)
 	if kind != dueKey {
 		row, known, err := lookup(string(name), state)
+		if err == nil && known && row.DueMS == at && len(row.Unfinished) > 0 {
+			// Home is asked about the attempt until all groups have resolved it.
+			row.DueMS = out.Meta.NowMS + keepUnfinishedMS
+			out.Set(store.Rows, name, nil, out.Scratch(row.Append))
+			out.Set(store.Due, out.Scratch(func(dst []byte) []byte { return appendDue(dst, kind, row.DueMS, name) }), nil, nil)
+			return nil
+		}
 		if err == nil && known && row.DueMS == at {
 			out.Delete(store.Rows, name)
 			out.Meta.Rows--

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -104,6 +105,7 @@ func (n *Node) drainFaces(ctx context.Context) {
 		n.opts.Logger.Warn("requests were still at work when the drain timed out", "face", "http")
 		_ = n.web.Close() // its error is the listener's, which is closed already
 	}
+	n.api.end()
 	select {
 	case <-stopped:
 	case <-ctx.Done():
@@ -113,12 +115,26 @@ func (n *Node) drainFaces(ctx context.Context) {
 	}
 }
 
-// apiHandler answers DRAINING until the node has recovered.
-type apiHandler struct{ api atomic.Pointer[http.Handler] }
+// apiHandler answers DRAINING until the node has recovered, and again when it ends.
+type apiHandler struct {
+	api atomic.Pointer[http.Handler]
+	// running is held for reading by every request.
+	running sync.RWMutex
+}
 
 func (h *apiHandler) set(api http.Handler) { h.api.Store(&api) }
 
+// end returns when no request is in the API any more. http.Server.Close cuts their
+// connections and does not wait for them, but the store under them is about to be closed.
+func (h *apiHandler) end() {
+	h.api.Store(nil)
+	h.running.Lock()
+	h.running.Unlock() //nolint:staticcheck // it was to wait
+}
+
 func (h *apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.running.RLock()
+	defer h.running.RUnlock()
 	if api := h.api.Load(); api != nil {
 		(*api).ServeHTTP(w, r)
 		return

@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"internal/admission":       1,
 	"internal/apply":           2,
 	"internal/wal":             2,
+	"internal/replica":         2,
 	"internal/group":           3,
 	"internal/coordinator":     4,
 	"internal/rpc":             5,
@@ -40,6 +41,7 @@ var floors = map[string]int{
 	"internal/store/storetest": testFloor,
 	"internal/contract":        testFloor,
 	"internal/crashtest":       testFloor,
+	"internal/sim":             testFloor,
 }
 
 // testFloor is for code that only tests import: it may import any floor.

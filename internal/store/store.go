@@ -26,6 +26,10 @@ const (
 	Rows Space = 2
 	// Due is a queue in the order of its keys' bytes; its values are empty.
 	Due Space = 3
+	// Attempts maps the name of an attempt to what it prepared (wire.Prepared).
+	Attempts Space = 4
+	// Held maps a key to who keeps writers off it (wire.Holder).
+	Held Space = 5
 )
 
 // Meta is the state of a group beside its keys. It is written with every apply.
@@ -40,6 +44,8 @@ type Meta struct {
 	Floor uint64
 	// Rows counts the request IDs remembered.
 	Rows uint64
+	// Held counts the keys that someone keeps writers off.
+	Held uint64
 	// IDFloorMS: request IDs issued at or before this are refused as expired.
 	IDFloorMS uint64
 }

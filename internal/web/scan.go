@@ -56,14 +56,14 @@ func (a *api) scan(x *exchange) error {
 // none. It returns the error that it has told the client, for the metrics only.
 func streamItems(x *exchange, scanner *group.Scanner, more bool, limit uint64) error {
 	out := stream{x: x, push: true}
-	for sent := uint64(0); more && out.err == nil; more = scanner.Next() {
+	for sent := uint64(0); more; more = scanner.Next() {
 		if err := x.ctx.Err(); err != nil {
 			return endStream(&out, &sheaf.Error{Code: sheaf.NotProposed, Err: err, Detail: "the scan did not end by the caller's deadline"})
 		}
 		item := scanner.Item()
 		out.item(&item)
 		out.raw("}\n")
-		if sent++; sent == limit {
+		if sent++; sent == limit || out.err != nil {
 			break
 		}
 	}

@@ -17,6 +17,22 @@ const (
 	Fast Kind = 1
 	// Tick advances the group's clock, which expires what is due.
 	Tick Kind = 2
+
+	// The others carry a batch over several groups; package apply has the protocol.
+
+	// Prepare takes intents on the keys of one group's part of a batch.
+	Prepare Kind = 3
+	// Decide commits a batch, in its home group.
+	Decide Kind = 4
+	// Resolve makes an attempt's intents values, or drops them.
+	Resolve Kind = 5
+	// Done says that all groups of a committed batch have resolved it.
+	Done Kind = 6
+	// Reject remembers, in its home group, that a batch's conditions failed.
+	Reject Kind = 7
+	// Reserve keeps new writers off some keys for a while; Unreserve ends that.
+	Reserve   Kind = 8
+	Unreserve Kind = 9
 )
 
 // Command is the data of a log entry. Apply must depend on nothing but the
@@ -31,18 +47,39 @@ type Command struct {
 	// MaxRows is how many request IDs the group remembers.
 	MaxRows uint64
 
-	// The rest belongs to Fast.
-
-	// DeadlineMS: not applied when the group's clock is past it; 0 is none.
+	// RequestID names the batch. Empty: a Fast one that is not remembered, so not safe to
+	// retry; a batch over several groups always has one. Reserve has the reader's ID here.
+	RequestID   string
+	Fingerprint Fingerprint // of the whole batch
+	// DeadlineMS: not applied when the group's clock is past it; 0 is none. A
+	// reservation ends then.
 	DeadlineMS uint64
+
+	// What follows belongs to Fast and Prepare.
+
 	// After: the version will be larger.
 	After       uint64
-	RequestID   string // empty: not remembered, so not safe to retry
-	Fingerprint Fingerprint
 	Level       sheaf.Consistency
 	IfMatch     Match
 	IfNoneMatch Match
-	Entries     Entries
+	Entries     Entries // of Prepare those of one group
+
+	// What follows belongs to batches over several groups.
+
+	// Attempt numbers the coordinator's tries of one request ID, across all coordinators.
+	Attempt uint64
+	// HomeKey is the batch's first key in sorted order; its group decides.
+	HomeKey []byte
+	// Condition is the ConditionHash of the whole batch.
+	Condition uint64
+	// Version is the batch's.
+	Version uint64
+	// Commit tells Resolve what became of the attempt.
+	Commit bool
+	// Keys are those of Reserve and Unreserve; of Decide one of each group that has a
+	// part.
+	Keys [][]byte
+
 	// Source has the bytes that Entries views. It is not part of the encoding; nil when
 	// they belong to the garbage collector.
 	Source *Buffer
@@ -61,8 +98,16 @@ func (c *Command) AppendHeader(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, c.NowMS)
 	dst = binary.AppendUvarint(dst, c.RetentionMS)
 	dst = binary.AppendUvarint(dst, c.MaxRows)
-	if c.Kind != Fast {
+	switch c.Kind {
+	case Tick:
 		return dst
+	case Fast:
+	case Prepare:
+		dst = binary.AppendUvarint(dst, c.Attempt)
+		dst = appendBytes(dst, c.HomeKey)
+		dst = binary.BigEndian.AppendUint64(dst, c.Condition)
+	default:
+		return c.appendSmall(dst)
 	}
 	var flags byte
 	if c.IfMatch.Set {
@@ -101,7 +146,14 @@ func DecodeCommand(data []byte) (Command, error) {
 	c.MaxRows = r.uvarint()
 	switch c.Kind {
 	case Tick:
-	case Fast:
+	case Decide, Resolve, Done, Reject, Reserve, Unreserve:
+		c.readSmall(&r)
+	case Fast, Prepare:
+		if c.Kind == Prepare {
+			c.Attempt = r.uvarint()
+			c.HomeKey = r.bytes(r.length())
+			c.Condition = r.uint64()
+		}
 		flags := r.byte()
 		c.Level = sheaf.Consistency(r.byte())
 		c.DeadlineMS = r.uvarint()

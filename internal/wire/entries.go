@@ -27,6 +27,21 @@ const tagEntries = 2<<3 | byte(protowire.BytesType)
 // Len is the number of entries.
 func (e Entries) Len() int { return e.count }
 
+// Canonical views entries that AppendEntry has made, whose limits were checked before.
+func Canonical(raw []byte) Entries {
+	e, err := ParseEntries(raw, shapeOnly)
+	if err != nil {
+		panic("wire: entries of our own are malformed: " + err.Error())
+	}
+	return e
+}
+
+// Clone returns entries with memory of their own.
+func (e Entries) Clone() Entries {
+	e.raw = append([]byte(nil), e.raw...)
+	return e
+}
+
 // Raw is the encoding. The caller must not change it.
 func (e Entries) Raw() []byte { return e.raw }
 

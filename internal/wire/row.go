@@ -14,6 +14,13 @@ type Row struct {
 	DueMS uint64
 	// Refused holds the ConditionHash of every attempt that a condition refused.
 	Refused []uint64
+
+	// Attempt is the one that was committed, of a batch over several groups; 0 of any
+	// other.
+	Attempt uint64
+	// Unfinished are keys of the groups that may not have resolved the batch yet: only its
+	// home has them, until all have.
+	Unfinished [][]byte
 }
 
 // MaxRefused bounds Row.Refused; an ID that reaches it is refused for good.
@@ -33,7 +40,9 @@ func (r Row) HasRefused(condition uint64) bool {
 }
 
 // Append appends the row's encoding: fingerprint (16 bytes), version, due and
-// number of refusals (varints), the refusals (8 bytes each, big endian).
+// number of refusals (varints), the refusals (8 bytes each, big endian). The row of an
+// attempt goes on with its number, the number of unfinished keys, and each with its length
+// (varints).
 func (r Row) Append(dst []byte) []byte {
 	dst = append(dst, r.Fingerprint[:]...)
 	dst = binary.AppendUvarint(dst, r.Version)
@@ -41,6 +50,14 @@ func (r Row) Append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(r.Refused)))
 	for _, hash := range r.Refused {
 		dst = binary.BigEndian.AppendUint64(dst, hash)
+	}
+	if r.Attempt == 0 {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, r.Attempt)
+	dst = binary.AppendUvarint(dst, uint64(len(r.Unfinished)))
+	for _, key := range r.Unfinished {
+		dst = appendBytes(dst, key)
 	}
 	return dst
 }
@@ -58,6 +75,12 @@ func DecodeRow(data []byte) (Row, error) {
 	}
 	for range n {
 		row.Refused = append(row.Refused, r.uint64())
+	}
+	if len(r.rest) > 0 && !r.failed {
+		row.Attempt = r.uvarint()
+		for range r.length() {
+			row.Unfinished = append(row.Unfinished, append([]byte(nil), r.bytes(r.length())...))
+		}
 	}
 	if r.failed || len(r.rest) > 0 {
 		return Row{}, errors.New("malformed row of a request ID")

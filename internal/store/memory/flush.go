@@ -90,7 +90,7 @@ func (s *Store) noteSnapshot(index uint64) {
 
 func (s *Store) writeImage(w *snapshotWriter, img *image) error {
 	for i, t := range img.tables {
-		space := store.Data + store.Space(i)
+		space := tableSpaces[i]
 		for part := range t.parts() {
 			if s.closed.Load() {
 				return errClosed

@@ -26,7 +26,7 @@ import (
 // record beyond blockBytes; a large record makes its block as large.
 const (
 	magic         = "sheafsnp"
-	formatVersion = 2
+	formatVersion = 3
 	preambleBytes = len(magic) + 4
 
 	kindMeta    = 1
@@ -39,13 +39,13 @@ const (
 	// maxBlockBytes bounds what a damaged length can make the reader allocate.
 	maxBlockBytes = 1 << 30
 
-	metaBytes = 7 * 8
+	metaBytes = 8 * 8
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func appendMeta(dst []byte, m store.Meta) []byte {
-	for _, field := range [...]uint64{m.Index, m.Term, m.NowMS, m.Clock, m.Floor, m.Rows, m.IDFloorMS} {
+	for _, field := range [...]uint64{m.Index, m.Term, m.NowMS, m.Clock, m.Floor, m.Rows, m.Held, m.IDFloorMS} {
 		dst = binary.LittleEndian.AppendUint64(dst, field)
 	}
 	return dst
@@ -55,7 +55,7 @@ func decodeMeta(data []byte) (m store.Meta, keys uint64, err error) {
 	if len(data) != metaBytes+8 {
 		return m, 0, errors.New("Meta has the wrong length")
 	}
-	for _, field := range [...]*uint64{&m.Index, &m.Term, &m.NowMS, &m.Clock, &m.Floor, &m.Rows, &m.IDFloorMS} {
+	for _, field := range [...]*uint64{&m.Index, &m.Term, &m.NowMS, &m.Clock, &m.Floor, &m.Rows, &m.Held, &m.IDFloorMS} {
 		*field = binary.LittleEndian.Uint64(data)
 		data = data[8:]
 	}
@@ -75,7 +75,7 @@ var errMalformed = errors.New("malformed record")
 // cutRecord takes the first record off data. Key and value view data.
 func cutRecord(data []byte) (space store.Space, key, value, rest []byte, err error) {
 	space = store.Space(data[0])
-	if space < store.Data || space > store.Due {
+	if space < store.Data || space > store.Held {
 		return 0, nil, nil, nil, errMalformed
 	}
 	data = data[1:]

@@ -36,10 +36,18 @@ type frozen interface {
 	close()
 }
 
-// Data and Rows have a table each; Due is the B-tree.
-const tableCount = 2
+// Due is the B-tree; every other space has a table.
+const tableCount = 4
 
-func tableIndex(space store.Space) int { return int(space - store.Data) }
+func tableIndex(space store.Space) int {
+	if space > store.Due {
+		return int(space - store.Data - 1)
+	}
+	return int(space - store.Data)
+}
+
+// tableSpaces are the tables' spaces, by tableIndex.
+var tableSpaces = [tableCount]store.Space{store.Data, store.Rows, store.Attempts, store.Held}
 
 func newTable(kind TableKind) table {
 	if kind == SyncMap {

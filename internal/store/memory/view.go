@@ -3,6 +3,7 @@ package memory
 import (
 	"errors"
 	"strings"
+	"sync"
 
 	"github.com/sheafdb/sheaf/internal/store"
 )
@@ -13,12 +14,17 @@ type view struct {
 	key   []byte
 }
 
+// views are those that were closed: every batch takes two.
+var views = sync.Pool{New: func() any { return new(view) }}
+
 // View holds the store's lock until Close, and Apply with it. Once an Apply
 // waits, the lock lets no reader in: a goroutine that opens a second View, a
 // Scan, or moves a Cursor while it holds a View can wait for itself forever.
 func (s *Store) View() store.View {
 	s.mu.RLock()
-	return &view{store: s}
+	v := views.Get().(*view)
+	v.store = s
+	return v
 }
 
 func (v *view) Meta() store.Meta { return v.store.meta }
@@ -26,7 +32,7 @@ func (v *view) Meta() store.Meta { return v.store.meta }
 // Get returns the record's own bytes.
 func (v *view) Get(space store.Space, key []byte) ([]byte, bool, error) {
 	switch space {
-	case store.Data, store.Rows:
+	case store.Data, store.Rows, store.Attempts, store.Held:
 		value, ok := v.store.tables[tableIndex(space)].get(key)
 		return value, ok, nil
 	case store.Due:
@@ -53,5 +59,6 @@ func (v *view) Close() error {
 	}
 	v.store.mu.RUnlock()
 	v.store = nil
+	views.Put(v)
 	return nil
 }

@@ -54,18 +54,24 @@ func (c Config) Validate() error {
 }
 
 const (
+	// stagedMemTableBytes is the most for the memtable under the stage: a write batch of
+	// more than half of it does not go through its skiplist.
 	stagedMemTableBytes = 4 << 20
-	// memTableBytes is the size for Pebble without a stage: the search for a key's place in the skiplist
-	// is most of what Apply costs, and misses the CPU's caches more the larger it
-	// is. Applying 1,000-entry batches ran at 0.84 M keys/s with 16 MiB against
-	// 0.58 M with 64, flushes and compactions included.
+
+	// The next three are of Tuning only, Pebble without a stage.
+
+	// memTableBytes: to find a key's place in the skiplist is most of what a write
+	// costs, and misses the CPU's caches more the larger it is. Batches of 1,000 entries
+	// ran at 0.84 M keys/s with 16 MiB against 0.58 M with 64, flushes and compactions
+	// included.
 	memTableBytes = 16 << 20
-	// memTables is how many memtables may wait for their flush before Apply
-	// waits too: one is filled, one is flushed, and the others take up a slow disk.
+	// memTables may wait for their flush before writers wait: one is filled, one is
+	// flushed, and the others take up a slow disk.
 	memTables = 8
-	// l0Files is the read amplification of L0 at which Apply waits for
-	// compactions. Pebble's own 12 stalls a bulk load on two cores early.
+	// l0Files is the read amplification of L0 at which writers wait for compactions.
+	// Pebble's own 12 stalls a bulk load on two cores early.
 	l0Files = 48
+
 	// l0Compact is how many files deep L0 is when its compaction begins: as many
 	// bytes as four memtables of Pebble's usual size. At 4, half of the server's
 	// CPU under a bulk load was compaction, and the disk its limit.

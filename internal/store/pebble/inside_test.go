@@ -14,7 +14,7 @@ import (
 )
 
 func TestMetaSurvivesItsEncoding(t *testing.T) {
-	want := store.Meta{Index: 1, Term: 2, NowMS: 3, Clock: 4, Floor: 5, Rows: 6, IDFloorMS: 1<<64 - 1}
+	want := store.Meta{Index: 1, Term: 2, NowMS: 3, Clock: 4, Floor: 5, Rows: 6, Held: 7, IDFloorMS: 1<<64 - 1}
 	data := appendMeta(nil, want)
 	got, err := decodeMeta(data)
 	if err != nil || got != want {

@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	metaVersion = 1
+	metaVersion = 2
 	// metaBytes: the version (1 byte), then the fields of store.Meta in their
 	// order (8 bytes each, little endian).
-	metaBytes = 1 + 7*8
+	metaBytes = 1 + 8*8
 )
 
 // metaKey is the one key of space 0.
@@ -22,7 +22,7 @@ var metaKey = []byte{0}
 
 func appendMeta(dst []byte, m store.Meta) []byte {
 	dst = append(dst, metaVersion)
-	for _, field := range [...]uint64{m.Index, m.Term, m.NowMS, m.Clock, m.Floor, m.Rows, m.IDFloorMS} {
+	for _, field := range [...]uint64{m.Index, m.Term, m.NowMS, m.Clock, m.Floor, m.Rows, m.Held, m.IDFloorMS} {
 		dst = binary.LittleEndian.AppendUint64(dst, field)
 	}
 	return dst
@@ -36,7 +36,7 @@ func decodeMeta(data []byte) (m store.Meta, err error) {
 		return m, fmt.Errorf("Meta has %d bytes, not %d", len(data), metaBytes)
 	}
 	fields := data[1:]
-	for _, field := range [...]*uint64{&m.Index, &m.Term, &m.NowMS, &m.Clock, &m.Floor, &m.Rows, &m.IDFloorMS} {
+	for _, field := range [...]*uint64{&m.Index, &m.Term, &m.NowMS, &m.Clock, &m.Floor, &m.Rows, &m.Held, &m.IDFloorMS} {
 		*field = binary.LittleEndian.Uint64(fields)
 		fields = fields[8:]
 	}

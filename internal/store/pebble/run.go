@@ -60,9 +60,9 @@ const (
 	// firstSlots is a new run's table: 512 KiB.
 	firstSlots = 1 << 16
 
-	flagDelete = 1 << 2
+	flagDelete = 1 << 3
 	spaceBits  = flagDelete - 1
-	lengthBits = 3
+	lengthBits = 4
 )
 
 // dueDegree is the B-tree's: nodes of about 1 KiB of string headers.

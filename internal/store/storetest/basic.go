@@ -158,7 +158,7 @@ func testValuesStay(t *testing.T, open Open) {
 	defer mustClose(t, s)
 	v := s.View()
 	defer closeView(t, v)
-	want := w.stateAt(100).Data
+	want := w.stateAt(100).Keys[store.Data]
 	held := map[string][]byte{}
 	for key := range want {
 		value, _, err := v.Get(store.Data, []byte(key))

@@ -89,7 +89,7 @@ func readDamaged(t *testing.T, open Open, fs vfs.FS, want state) (err error) {
 	if err != nil {
 		return err
 	}
-	if got.Meta == (store.Meta{}) && len(got.Data) == 0 && len(got.Scan) == 0 {
+	if got.Meta == (store.Meta{}) && len(got.Keys[store.Data]) == 0 && len(got.Scan) == 0 {
 		return errEmpty
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -31,7 +31,7 @@ func testModel(t *testing.T, open Open) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"apply": func(rt *rapid.T) {
 				mutations := &store.Mutations{Meta: metaAt(m.meta.Index + rapid.Uint64Range(1, 5).Draw(rt, "gap"))}
-				for _, space := range []store.Space{store.Data, store.Rows, store.Due} {
+				for _, space := range spaces {
 					for _, key := range rapid.SliceOfDistinct(keys, rapid.ID[string]).Draw(rt, "keys") {
 						switch {
 						case rapid.IntRange(0, 3).Draw(rt, "kind") == 0:

@@ -116,7 +116,7 @@ func del(space store.Space, key string) store.Op {
 func metaAt(index uint64) store.Meta {
 	return store.Meta{
 		Index: index, Term: index/10 + 1, NowMS: index * 3, Clock: index * 5,
-		Floor: index / 2, Rows: index % 7, IDFloorMS: index + 11,
+		Floor: index / 2, Rows: index % 7, Held: index % 5, IDFloorMS: index + 11,
 	}
 }
 

@@ -15,8 +15,7 @@ import (
 // state is what a store holds, in plain maps.
 type state struct {
 	Meta store.Meta
-	Data map[string]string
-	Rows map[string]string
+	Keys map[store.Space]map[string]string // of all spaces but Due
 	Due  []string
 	Scan []string // "key=value" of Data, as Scan gives them
 }
@@ -38,7 +37,7 @@ func (w *workload) entry(index uint64) *store.Mutations {
 	m := &store.Mutations{Meta: metaAt(index)}
 	used := map[string]bool{}
 	for range 1 + rng.IntN(40) {
-		space := store.Space(1 + rng.IntN(3))
+		space := spaces[rng.IntN(len(spaces))]
 		key := fmt.Sprintf("key-%04d", rng.IntN(w.keys))
 		id := fmt.Sprint(space, key)
 		if used[id] {
@@ -73,14 +72,21 @@ func (w *workload) stateAt(index uint64) state {
 	return w.reached.state()
 }
 
-// model is a store as three maps.
+// spaces are all there are.
+var spaces = []store.Space{store.Data, store.Rows, store.Due, store.Attempts, store.Held}
+
+// model is a store as maps.
 type model struct {
 	meta   store.Meta
 	spaces map[store.Space]map[string]string
 }
 
 func newModel() *model {
-	return &model{spaces: map[store.Space]map[string]string{store.Data: {}, store.Rows: {}, store.Due: {}}}
+	m := &model{spaces: make(map[store.Space]map[string]string)}
+	for _, space := range spaces {
+		m.spaces[space] = map[string]string{}
+	}
+	return m
 }
 
 func (m *model) apply(mutations *store.Mutations) {
@@ -97,12 +103,17 @@ func (m *model) apply(mutations *store.Mutations) {
 func (m *model) state() state {
 	s := state{
 		Meta: m.meta,
-		Data: maps.Clone(m.spaces[store.Data]),
-		Rows: maps.Clone(m.spaces[store.Rows]),
+		Keys: make(map[store.Space]map[string]string),
 		Due:  slices.Sorted(maps.Keys(m.spaces[store.Due])),
 	}
-	for _, key := range slices.Sorted(maps.Keys(s.Data)) {
-		s.Scan = append(s.Scan, key+"="+s.Data[key])
+	for space, keys := range m.spaces {
+		if space != store.Due {
+			s.Keys[space] = maps.Clone(keys)
+		}
+	}
+	data := s.Keys[store.Data]
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		s.Scan = append(s.Scan, key+"="+data[key])
 	}
 	return s
 }
@@ -116,18 +127,16 @@ func read(s store.Store, want state) (got state, err error) {
 			err = closeErr
 		}
 	}()
-	got = state{Meta: v.Meta(), Data: map[string]string{}, Rows: map[string]string{}}
-	for _, part := range []struct {
-		space     store.Space
-		want, got map[string]string
-	}{{store.Data, want.Data, got.Data}, {store.Rows, want.Rows, got.Rows}} {
-		for key := range part.want {
-			value, ok, err := v.Get(part.space, []byte(key))
+	got = state{Meta: v.Meta(), Keys: make(map[store.Space]map[string]string)}
+	for space, keys := range want.Keys {
+		got.Keys[space] = map[string]string{}
+		for key := range keys {
+			value, ok, err := v.Get(space, []byte(key))
 			if err != nil {
 				return got, err
 			}
 			if ok {
-				part.got[key] = string(value)
+				got.Keys[space][key] = string(value)
 			}
 		}
 	}

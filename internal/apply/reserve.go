@@ -1,0 +1,39 @@
+package apply
+
+import (
+	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// applyReserve keeps new writers off a reader's keys until a time. What attempts hold
+// already stays theirs. A reservation proves nothing: the reader still reads twice.
+func applyReserve(cmd *wire.Command, state State, out *store.Mutations) (Result, error) {
+	holder := wire.Holder{RequestID: cmd.RequestID, UntilMS: cmd.DeadlineMS}
+	for _, key := range cmd.Keys {
+		was, held, err := heldBy(key, state)
+		if err != nil {
+			return Result{}, err
+		}
+		if held && (was.Attempt != 0 || was.UntilMS > out.Meta.NowMS) {
+			continue
+		}
+		if err := hold(key, holder, state, out); err != nil {
+			return Result{}, err
+		}
+	}
+	return Result{}, nil
+}
+
+// applyUnreserve ends what is left of a reservation.
+func applyUnreserve(cmd *wire.Command, state State, out *store.Mutations) (Result, error) {
+	for _, key := range cmd.Keys {
+		was, held, err := heldBy(key, state)
+		if err != nil {
+			return Result{}, err
+		}
+		if held && was.Attempt == 0 && was.RequestID == cmd.RequestID {
+			free(key, out)
+		}
+	}
+	return Result{}, nil
+}

@@ -1,0 +1,165 @@
+package coordinator
+
+import (
+	"bytes"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// Value is what a key had in the instant of a read.
+type Value struct {
+	Version uint64
+	Live    bool
+	Value   []byte
+}
+
+// Snapshot reads keys of several groups as of one instant.
+//
+// One linearizable read of a group is an instant of that group, but not of all. So
+// everything is read twice: when no key has moved between two collects in a row, there was
+// an instant between them at which all of it was true. A key that an attempt holds is
+// judged by its home, after the collect: committed, the intent is the value already;
+// undecided, the value before; aborted, the intent is removed and the collect starts over.
+// What home said is never taken over into the next collect.
+//
+// Writers that never rest could keep a reader waiting: after two misses it reserves its
+// keys, which only makes the third try likely to succeed. The double collect stays the
+// proof.
+type Snapshot struct {
+	Keys    [][]byte
+	GroupOf func(key []byte) uint64
+
+	do Carrier
+	// groups are the keys' groups, by first appearance, and where has the places of each
+	// one's keys in Keys.
+	groups []uint64
+	where  map[uint64][]int
+}
+
+const (
+	// missesBeforeReserve is how often a reader loses against writers before it reserves.
+	missesBeforeReserve = 2
+	reserveFor          = attemptTime
+)
+
+// Run reads. Its error is a *sheaf.Error.
+func (s *Snapshot) Run(do Carrier) ([]Value, error) {
+	s.do, s.where = do, make(map[uint64][]int)
+	for i, key := range s.Keys {
+		group := s.GroupOf(key)
+		if s.where[group] == nil {
+			s.groups = append(s.groups, group)
+		}
+		s.where[group] = append(s.where[group], i)
+	}
+	reservation := ""
+	defer func() {
+		if reservation != "" {
+			s.reserve(wire.Unreserve, reservation)
+		}
+	}()
+	var last []Value
+	misses := 0
+	for turn := 0; !do.Over(); turn++ {
+		values, settled, ok := s.collect()
+		switch {
+		case !ok: // void: an intent is gone, or a group was silent
+			last = nil
+			do.Wait(turn)
+			continue
+		case len(s.groups) == 1 && settled:
+			return values, nil
+		case last != nil && same(last, values):
+			return values, nil
+		case last != nil:
+			misses++
+		}
+		last = values
+		if misses >= missesBeforeReserve && reservation == "" {
+			reservation = string(wire.AppendAttempt(nil, "read", do.Random()))
+			s.reserve(wire.Reserve, reservation)
+		}
+	}
+	return nil, &sheaf.Error{Code: sheaf.Contention, Detail: "the keys were written faster than all of them could be read in one instant: read fewer at a time, or try again"}
+}
+
+// collect reads all keys once. settled: none of them was an intent's.
+func (s *Snapshot) collect() (values []Value, settled, ok bool) {
+	calls := make([]Call, len(s.groups))
+	for n, group := range s.groups {
+		keys := make([][]byte, len(s.where[group]))
+		for i, at := range s.where[group] {
+			keys[i] = s.Keys[at]
+		}
+		calls[n] = Call{Group: group, Collect: &CollectCall{Keys: keys}}
+	}
+	values, settled, ok = make([]Value, len(s.Keys)), true, true
+	held := make(map[int]*apply.Intent)
+	for n, reply := range s.do.Call(calls) {
+		if reply.Silent {
+			return nil, false, false
+		}
+		for i, at := range s.where[s.groups[n]] {
+			seen := &reply.Seen[i]
+			values[at] = Value{Version: seen.Version, Live: seen.Live, Value: seen.Record.Value}
+			if seen.Intent != nil {
+				held[at] = seen.Intent
+			}
+		}
+	}
+	for at := range s.Keys { // a map has no order
+		intent := held[at]
+		if intent == nil {
+			continue
+		}
+		verdict, decided := Help(s.do, s.GroupOf, intent.Holder, []uint64{s.GroupOf(s.Keys[at])})
+		switch {
+		case !decided && verdict.Outcome == apply.Undecided:
+		case !decided:
+			return nil, false, false
+		case verdict.Outcome == apply.Committed:
+			settled = false
+			values[at] = Value{Version: verdict.Version, Live: intent.Live, Value: intent.Value}
+		default:
+			return nil, false, false
+		}
+	}
+	return values, settled, true
+}
+
+// same compares what two collects saw: the keys' versions, and whether they are there.
+func same(a, b []Value) bool {
+	for i := range a {
+		if a[i].Version != b[i].Version || a[i].Live != b[i].Live {
+			return false
+		}
+	}
+	return true
+}
+
+// reserve asks all groups to keep new writers off the keys, or to stop that.
+func (s *Snapshot) reserve(kind wire.Kind, id string) {
+	until := uint64(s.do.Now().Add(reserveFor).UnixMilli())
+	calls := make([]Call, len(s.groups))
+	for n, group := range s.groups {
+		cmd := &wire.Command{Kind: kind, RequestID: id, DeadlineMS: until}
+		for _, at := range s.where[group] {
+			if !listed(cmd.Keys, s.Keys[at]) {
+				cmd.Keys = append(cmd.Keys, s.Keys[at])
+			}
+		}
+		calls[n] = Call{Group: group, Command: cmd}
+	}
+	s.do.Call(calls)
+}
+
+func listed(keys [][]byte, key []byte) bool {
+	for _, other := range keys {
+		if bytes.Equal(other, key) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,154 @@
+package replica
+
+import (
+	"log/slog"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
+// Token names a proposal or a read to its driver; 0 is none. A driver gives every token
+// once.
+type Token uint64
+
+// Config is what a replica needs.
+type Config struct {
+	// ID is the replica's number in its group. It is never given to another, nor to
+	// the same with an empty disk: raft counts on what it has promised.
+	ID uint64
+	// Incarnation differs from that of every earlier run of the replica. It keeps
+	// an answer to a read of an earlier run from being taken for one of this.
+	Incarnation uint64
+	// Tail has the entries of the log. The core owns it.
+	Tail *Tail
+	// Applied is the index of the last entry that the state machine has.
+	Applied uint64
+	// ElectionTicks without a leader begin an election; a leader is heard of every
+	// HeartbeatTicks.
+	ElectionTicks, HeartbeatTicks int
+	// MessageBytes bounds the entries of one message, InflightBytes those on their way to
+	// one follower, ApplyBytes those that are applied at a time, each but for a single
+	// larger entry; UncommittedBytes what a leader logs ahead of its quorum.
+	MessageBytes, InflightBytes, ApplyBytes, UncommittedBytes uint64
+	Logger                                                    *slog.Logger
+}
+
+// maxInflightMessages bounds the messages with entries on their way to one follower.
+const maxInflightMessages = 256
+
+// Core is one replica. It is not safe for concurrent use.
+type Core struct {
+	id        uint64
+	node      *raft.RawNode
+	tail      *Tail
+	applied   uint64
+	office    office
+	proposals proposals
+	reads     reads
+}
+
+// office is who leads, as far as this replica knows.
+type office struct {
+	term, leader uint64
+	leading      bool
+	// commitBefore is the commit index with which a leader began: what is above it was
+	// committed in its term.
+	commitBefore uint64
+}
+
+// New returns a replica that stands where its tail and its state machine do.
+func New(cfg Config) (*Core, error) {
+	node, err := raft.NewRawNode(&raft.Config{
+		ID:                        cfg.ID,
+		ElectionTick:              cfg.ElectionTicks,
+		HeartbeatTick:             cfg.HeartbeatTicks,
+		Storage:                   cfg.Tail,
+		Applied:                   cfg.Applied,
+		AsyncStorageWrites:        true,
+		MaxSizePerMsg:             cfg.MessageBytes,
+		MaxCommittedSizePerReady:  cfg.ApplyBytes,
+		MaxUncommittedEntriesSize: cfg.UncommittedBytes,
+		MaxInflightMsgs:           maxInflightMessages,
+		MaxInflightBytes:          cfg.InflightBytes,
+		CheckQuorum:               true,
+		PreVote:                   true,
+		ReadOnlyOption:            raft.ReadOnlySafe,
+		// The leader stamps its clock into commands, so only it may log them.
+		DisableProposalForwarding: true,
+		StepDownOnRemoval:         true,
+		Logger:                    raftLogger{cfg.Logger},
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{
+		id: cfg.ID, node: node, tail: cfg.Tail, applied: cfg.Applied,
+		proposals: proposals{logged: make(map[uint64]logged)},
+		reads:     newReads(cfg.Incarnation, cfg.ElectionTicks),
+	}
+	c.office = c.officeNow()
+	return c, nil
+}
+
+// Tick is the passing of one tick of time.
+func (c *Core) Tick() {
+	c.node.Tick()
+	c.reads.tick()
+}
+
+// Step takes a message of another replica. The core keeps its bytes.
+func (c *Core) Step(m *pb.Message) {
+	// What raft refuses is of a replica that it does not know, or has come too late:
+	// nobody needs an answer.
+	_ = c.node.Step(m)
+}
+
+// Campaign stands for election without waiting for its time.
+func (c *Core) Campaign() { _ = c.node.Campaign() }
+
+// Transfer makes a leader hand its office to another replica, if that one is up to date
+// within an election's time. Proposals wait meanwhile.
+func (c *Core) Transfer(to uint64) { c.node.TransferLeader(to) }
+
+// Unreachable says that a message to a replica was lost.
+func (c *Core) Unreachable(id uint64) { c.node.ReportUnreachable(id) }
+
+// SnapshotSent says what became of the snapshot that a message of type MsgSnap promised.
+func (c *Core) SnapshotSent(to uint64, ok bool) {
+	status := raft.SnapshotFinish
+	if !ok {
+		status = raft.SnapshotFailure
+	}
+	c.node.ReportSnapshot(to, status)
+}
+
+// Status is what a replica says of itself.
+type Status struct {
+	ID, Term, Leader uint64
+	Leading          bool
+	Commit, Applied  uint64
+	First, Last      uint64 // entries in the tail; First is above Last when it is empty
+	Voters           []uint64
+}
+
+// Status reads the replica's state.
+func (c *Core) Status() Status {
+	s := c.node.BasicStatus()
+	first, _ := c.tail.FirstIndex()
+	last, _ := c.tail.LastIndex()
+	return Status{
+		ID: c.id, Term: c.office.term, Leader: c.office.leader, Leading: c.office.leading,
+		Commit: s.GetCommit(), Applied: c.applied, First: first, Last: last,
+		Voters: c.tail.conf.GetVoters(),
+	}
+}
+
+func (c *Core) officeNow() office {
+	s := c.node.BasicStatus()
+	return office{term: s.GetTerm(), leader: s.Lead, leading: s.RaftState == raft.StateLeader}
+}
+
+func (c *Core) commit() uint64 {
+	s := c.node.BasicStatus()
+	return s.GetCommit()
+}

@@ -1,0 +1,39 @@
+package replica
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// raftLogger hands what raft says to slog. Almost all of it is for who debugs raft.
+type raftLogger struct{ logger *slog.Logger }
+
+func (l raftLogger) Debug(v ...any) { l.logger.Debug("raft", "says", fmt.Sprint(v...)) }
+
+func (l raftLogger) Debugf(format string, v ...any) {
+	l.logger.Debug("raft", "says", fmt.Sprintf(format, v...))
+}
+
+func (l raftLogger) Info(v ...any) { l.logger.Debug("raft", "says", fmt.Sprint(v...)) }
+
+func (l raftLogger) Infof(format string, v ...any) {
+	l.logger.Debug("raft", "says", fmt.Sprintf(format, v...))
+}
+
+func (l raftLogger) Warning(v ...any) { l.logger.Warn("raft", "says", fmt.Sprint(v...)) }
+func (l raftLogger) Warningf(format string, v ...any) {
+	l.logger.Warn("raft", "says", fmt.Sprintf(format, v...))
+}
+
+func (l raftLogger) Error(v ...any) { l.logger.Error("raft", "says", fmt.Sprint(v...)) }
+func (l raftLogger) Errorf(format string, v ...any) {
+	l.logger.Error("raft", "says", fmt.Sprintf(format, v...))
+}
+
+// raft panics when its state contradicts itself, as a disk that lost what it had
+// acknowledged makes it do. Nothing may be served after that.
+
+func (l raftLogger) Fatal(v ...any)                 { panic("raft: " + fmt.Sprint(v...)) }
+func (l raftLogger) Fatalf(format string, v ...any) { panic("raft: " + fmt.Sprintf(format, v...)) }
+func (l raftLogger) Panic(v ...any)                 { panic("raft: " + fmt.Sprint(v...)) }
+func (l raftLogger) Panicf(format string, v ...any) { panic("raft: " + fmt.Sprintf(format, v...)) }

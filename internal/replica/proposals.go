@@ -1,0 +1,108 @@
+package replica
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
+// proposals are the commands of this replica's callers on their way.
+type proposals struct {
+	// next are those that raft has not got yet.
+	next []proposal
+	// logged are those in raft's log, by index.
+	logged map[uint64]logged
+}
+
+type proposal struct {
+	token Token
+	entry *pb.Entry
+}
+
+// logged is a proposal that got a place in the log. Only an entry of that term there is it.
+type logged struct {
+	token Token
+	term  uint64
+}
+
+// Propose offers a command to the log. What becomes of it is in Work: Refused, Unknown,
+// Lost, or an entry of Apply with the token. Proposals wait while raft has too much that
+// is not committed, or hands its office over.
+//
+// The core keeps data, which must not change any more.
+func (c *Core) Propose(token Token, data []byte) {
+	c.proposals.next = append(c.proposals.next, proposal{token, &pb.Entry{Data: data}})
+}
+
+// ProposeChange offers a change of the group's replicas. raft takes one at a time: an
+// entry without data takes the place of one too many.
+func (c *Core) ProposeChange(token Token, change *pb.ConfChangeV2) error {
+	kind, data, err := pb.MarshalConfChange(change)
+	if err != nil {
+		return err
+	}
+	c.proposals.next = append(c.proposals.next, proposal{token, &pb.Entry{Type: kind.Enum(), Data: data}})
+	return nil
+}
+
+// propose gives raft what waits and returns how many entries at the end of its log that
+// made. It is the last step of a turn before raft is asked for work: raft says neither the
+// index nor the term of what it was given.
+func (c *Core) propose(w *Work) (given int) {
+	p := &c.proposals
+	if len(p.next) == 0 {
+		return 0
+	}
+	if !c.officeNow().leading {
+		for _, one := range p.next {
+			w.Refused = append(w.Refused, one.token)
+		}
+		p.next = p.next[:0]
+		return 0
+	}
+	entries := make([]*pb.Entry, len(p.next))
+	for i := range p.next {
+		entries[i] = p.next[i].entry
+	}
+	err := c.node.Step(&pb.Message{Type: pb.MsgProp.Enum(), From: &c.id, Entries: entries})
+	if errors.Is(err, raft.ErrProposalDropped) {
+		return 0
+	}
+	return len(entries)
+}
+
+// place notes where in the log the proposals are that raft has just been given: the last
+// of the entries that it wants to have logged.
+func (c *Core) place(entries []*pb.Entry) {
+	p := &c.proposals
+	for i, e := range entries {
+		p.logged[e.GetIndex()] = logged{p.next[i].token, e.GetTerm()}
+	}
+	clear(p.next)
+	p.next = p.next[:0]
+}
+
+// abandon says that the outcome of all that is logged is unknown.
+func (p *proposals) abandon(w *Work) {
+	for _, index := range slices.Sorted(maps.Keys(p.logged)) { // the same every time
+		w.Unknown = append(w.Unknown, p.logged[index].token)
+	}
+	clear(p.logged)
+}
+
+// claim returns the token of a committed entry, 0 if it is not of a caller here. lost is
+// that of a caller whose entry had this place and will never be committed.
+func (p *proposals) claim(index, term uint64) (token, lost Token) {
+	one, ok := p.logged[index]
+	if !ok {
+		return 0, 0
+	}
+	delete(p.logged, index)
+	if one.term != term {
+		return 0, one.token
+	}
+	return one.token, 0
+}

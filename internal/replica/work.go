@@ -1,0 +1,176 @@
+package replica
+
+import (
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
+// Work is what there is to do.
+type Work struct {
+	// Send goes to other replicas at once. Messages of type MsgSnap promise a
+	// snapshot whose state the driver sends (see Tail.Snapshot); SnapshotSent says how
+	// that went.
+	Send []*pb.Message
+	// Append and Apply are nil if there is nothing for the log or the state machine.
+	Append *Append
+	Apply  *Apply
+	// Refused were not logged: this replica does not lead. Lost were, and will never be
+	// applied. Of Unknown nobody can say. Reads may read the state machine.
+	Refused, Lost, Unknown, Reads []Token
+	// Office is set when the leader or the term has changed.
+	Office *Office
+}
+
+// Office is who leads the group, as far as this replica knows; Leader 0 is nobody.
+type Office struct {
+	Term, Leader uint64
+	Leading      bool // this replica is the leader
+}
+
+// Append is for the log: first the entries, which replace all that the log has from the
+// first index on, and the hard state, in one atomic write. They must be in the log's files
+// in the order of the Appends.
+type Append struct {
+	Entries []*pb.Entry
+	// HardState is nil when it has not changed.
+	HardState *pb.HardState
+	// Snapshot, if not nil, is the state that takes the place of all entries up to its
+	// index: the driver makes it the store's, durably and as a whole, after all Applies
+	// before it.
+	Snapshot *pb.Snapshot
+	// Sync: the write must be durable before Logged. Otherwise it need not be made.
+	Sync bool
+	// Replies go to other replicas once it is.
+	Replies []*pb.Message
+
+	own []*pb.Message // for this replica
+}
+
+// Apply is for the state machine: entries in the order of the log, without a gap.
+type Apply struct {
+	Entries []Committed
+
+	own []*pb.Message
+}
+
+// Committed is an entry that a quorum has.
+type Committed struct {
+	Index, Term uint64
+	// Data is the command; empty in an entry that only raft has a use for, which moves
+	// the state machine's index all the same. It must not be changed.
+	Data []byte
+	// Conf is set in an entry that changed the group's replicas: what they are now. It is
+	// kept with the state, in the same atomic step.
+	Conf *pb.ConfState
+	// Token is that of the caller here who proposed it, or 0.
+	Token Token
+}
+
+// Work returns what there is to do, false when there is nothing. A driver calls it until
+// then after whatever it told the core.
+func (c *Core) Work() (w Work, any bool) {
+	given := c.propose(&w)
+	c.beginRead()
+	if c.node.HasReady() {
+		any = true
+		c.accept(c.node.Ready(), given, &w)
+	}
+	c.reads.release(c.applied, &w)
+	return w, any || len(w.Refused)+len(w.Reads) > 0
+}
+
+func (c *Core) accept(ready raft.Ready, given int, w *Work) {
+	if given > 0 {
+		c.place(ready.Entries[len(ready.Entries)-given:])
+	}
+	c.changeOffice(w)
+	c.reads.confirm(ready.ReadStates)
+	for _, m := range ready.Messages {
+		switch m.GetTo() {
+		case raft.LocalAppendThread:
+			w.Append = c.appendOf(m)
+		case raft.LocalApplyThread:
+			w.Apply = c.applyOf(m, w)
+		default:
+			w.Send = append(w.Send, m)
+		}
+	}
+}
+
+// changeOffice notes who leads. What waits on an office that is lost is told so.
+func (c *Core) changeOffice(w *Work) {
+	was, now := c.office, c.officeNow()
+	now.commitBefore = was.commitBefore
+	if was == now {
+		return
+	}
+	if now.leading {
+		now.commitBefore = c.commit()
+	}
+	c.office = now
+	w.Office = &Office{Term: now.term, Leader: now.leader, Leading: now.leading}
+	if was.leading && (!now.leading || was.term != now.term) {
+		c.proposals.abandon(w)
+	}
+	c.reads.again()
+}
+
+func (c *Core) appendOf(m *pb.Message) *Append {
+	a := &Append{Entries: m.GetEntries(), Snapshot: m.GetSnapshot()}
+	if m.Term != nil { // raft sets the three together or none
+		a.HardState = &pb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
+	}
+	for _, reply := range m.GetResponses() {
+		if reply.GetTo() == c.id {
+			a.own = append(a.own, reply)
+		} else {
+			a.Replies = append(a.Replies, reply)
+		}
+	}
+	// A commit index alone is not worth a write: a replica that restarts learns it again.
+	a.Sync = len(m.GetResponses()) > 0
+	return a
+}
+
+// Logged says that an Append is durable, and everything before it. The Replies may go.
+func (c *Core) Logged(a *Append) {
+	// The tail first: raft looks into it when it hears of this.
+	if a.Snapshot != nil {
+		c.tail.restore(a.Snapshot)
+		c.applied = a.Snapshot.GetMetadata().GetIndex()
+	}
+	c.tail.append(a.Entries)
+	if a.HardState != nil {
+		c.tail.hard = a.HardState
+	}
+	for _, m := range a.own {
+		_ = c.node.Step(m)
+	}
+}
+
+func (c *Core) applyOf(m *pb.Message, w *Work) *Apply {
+	a := &Apply{Entries: make([]Committed, len(m.GetEntries())), own: m.GetResponses()}
+	for i, e := range m.GetEntries() {
+		token, lost := c.proposals.claim(e.GetIndex(), e.GetTerm())
+		if lost != 0 {
+			w.Lost = append(w.Lost, lost)
+		}
+		one := &a.Entries[i]
+		*one = Committed{Index: e.GetIndex(), Term: e.GetTerm(), Token: token}
+		if e.GetType() == pb.EntryNormal {
+			one.Data = e.GetData()
+		} else {
+			one.Conf = c.changeReplicas(e)
+		}
+	}
+	return a
+}
+
+// Applied says that the state machine has all of an Apply, and of those before it. It need
+// not be durable.
+func (c *Core) Applied(a *Apply) {
+	c.applied = max(c.applied, a.Entries[len(a.Entries)-1].Index)
+	for _, m := range a.own {
+		_ = c.node.Step(m)
+	}
+}

@@ -1,0 +1,92 @@
+package sim
+
+import (
+	"flag"
+	"testing"
+	"testing/cryptotest"
+	"time"
+)
+
+var (
+	seed  = flag.Uint64("sim.seed", 0, "run only this seed, and say what it was made of")
+	seeds = flag.Uint64("sim.seeds", 150, "how many seeds to run")
+	first = flag.Uint64("sim.first", 1, "the first of them")
+)
+
+// run runs one seed. raft draws its election timeouts from the system's randomness, which
+// is therefore seeded too.
+func run(t *testing.T, seed uint64, mutant Mutant) (Stats, error) {
+	cryptotest.SetGlobalRandom(t, seed)
+	return Run(Config{
+		Seed: seed, Groups: 1 + int(seed%3), Replicas: 1 + 2*int(seed%2), Clients: 5, Operations: 60,
+		Faulty: 20 * time.Second, Mutant: mutant,
+	})
+}
+
+// TestClusterKeepsItsPromises runs worlds with all faults.
+func TestClusterKeepsItsPromises(t *testing.T) {
+	from, to := *first, *first+*seeds
+	if *seed != 0 {
+		from, to = *seed, *seed+1
+	}
+	var sum Stats
+	for s := from; s < to; s++ {
+		stats, err := run(t, s, None)
+		if err != nil {
+			t.Fatalf("seed %d: %v\nagain: go test ./internal/sim -run %s -sim.seed %d", s, err, t.Name(), s)
+		}
+		sum.add(stats)
+		if done := s - from + 1; done%1000 == 0 {
+			t.Logf("%d seeds hold", done)
+		}
+		if stats.Answered < 200 {
+			t.Errorf("seed %d: only %d operations were answered: it proves little", s, stats.Answered)
+		}
+	}
+	t.Logf("%+v", sum)
+}
+
+// TestSameSeedIsTheSameWorld: otherwise a failure could not be looked into.
+func TestSameSeedIsTheSameWorld(t *testing.T) {
+	for s := uint64(1); s < 4; s++ {
+		one, err := run(t, s, None)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, err := run(t, s, None); err != nil || one != other {
+			t.Errorf("seed %d: %+v and %+v, %v", s, one, other, err)
+		}
+	}
+}
+
+// TestMutantsAreFound: a driver that is broken in one way is found out within some seeds.
+func TestMutantsAreFound(t *testing.T) {
+	const most = 300
+	for mutant := None + 1; mutant < mutants; mutant++ {
+		t.Run(mutant.String(), func(t *testing.T) {
+			for s := uint64(1); s <= most; s++ {
+				if _, err := run(t, s, mutant); err != nil {
+					t.Logf("seed %d: %v", s, err)
+					return
+				}
+			}
+			t.Errorf("not found in %d seeds", most)
+		})
+	}
+}
+
+func (s *Stats) add(o Stats) {
+	s.Operations += o.Operations
+	s.Answered += o.Answered
+	s.Crashes += o.Crashes
+	s.Cuts += o.Cuts
+	s.Pauses += o.Pauses
+	s.ClockJumps += o.ClockJumps
+	s.Transfers += o.Transfers
+	s.Changes += o.Changes
+	s.Snapshots += o.Snapshots
+	s.Dropped += o.Dropped
+	s.Doubled += o.Doubled
+	s.Coordinators += o.Coordinators
+	s.Entries += o.Entries
+}
