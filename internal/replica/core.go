@@ -28,9 +28,9 @@ type Config struct {
 	ElectionTicks, HeartbeatTicks int
 	// MessageBytes bounds the entries of one message, InflightBytes those on their way to
 	// one follower, ApplyBytes those that are applied at a time, each but for a single
-	// larger entry; UncommittedBytes what a leader logs ahead of its quorum.
-	MessageBytes, InflightBytes, ApplyBytes, UncommittedBytes uint64
-	Logger                                                    *slog.Logger
+	// larger entry. What is proposed in one turn is sent at once, whatever its size.
+	MessageBytes, InflightBytes, ApplyBytes uint64
+	Logger                                  *slog.Logger
 }
 
 // maxInflightMessages bounds the messages with entries on their way to one follower.
@@ -67,7 +67,6 @@ func New(cfg Config) (*Core, error) {
 		AsyncStorageWrites:        true,
 		MaxSizePerMsg:             cfg.MessageBytes,
 		MaxCommittedSizePerReady:  cfg.ApplyBytes,
-		MaxUncommittedEntriesSize: cfg.UncommittedBytes,
 		MaxInflightMsgs:           maxInflightMessages,
 		MaxInflightBytes:          cfg.InflightBytes,
 		CheckQuorum:               true,

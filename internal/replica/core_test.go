@@ -23,7 +23,7 @@ func newAlone(t *testing.T) *alone {
 	tail := newTestTail(t, Saved{Conf: &pb.ConfState{Voters: []uint64{1}}, AppliedIndex: 1, AppliedTerm: 1})
 	core, err := New(Config{
 		ID: 1, Incarnation: 1, Tail: tail, Applied: 1, ElectionTicks: 10, HeartbeatTicks: 1,
-		MessageBytes: 1 << 20, InflightBytes: 1 << 20, ApplyBytes: 1 << 20, UncommittedBytes: 1 << 20,
+		MessageBytes: 1 << 20, InflightBytes: 1 << 20, ApplyBytes: 1 << 20,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -119,7 +119,7 @@ func TestNothingIsRepliedBeforeItIsLogged(t *testing.T) {
 	tail := newTestTail(t, Saved{Conf: &pb.ConfState{Voters: []uint64{1, 2, 3}}, AppliedIndex: 1, AppliedTerm: 1})
 	core, err := New(Config{
 		ID: 2, Incarnation: 1, Tail: tail, Applied: 1, ElectionTicks: 10, HeartbeatTicks: 1,
-		MessageBytes: 1 << 20, InflightBytes: 1 << 20, ApplyBytes: 1 << 20, UncommittedBytes: 1 << 20,
+		MessageBytes: 1 << 20, InflightBytes: 1 << 20, ApplyBytes: 1 << 20,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -20,6 +20,9 @@ type proposals struct {
 type proposal struct {
 	token Token
 	entry *pb.Entry
+	// data is that of a command. raft copies what it is given, so it gets an empty entry,
+	// which is filled when it has its place.
+	data []byte
 }
 
 // logged is a proposal that got a place in the log. Only an entry of that term there is it.
@@ -29,12 +32,12 @@ type logged struct {
 }
 
 // Propose offers a command to the log. What becomes of it is in Work: Refused, Unknown,
-// Lost, or an entry of Apply with the token. Proposals wait while raft has too much that
-// is not committed, or hands its office over.
+// Lost, or an entry of Apply with the token. Proposals wait while raft hands its office
+// over. How much is on its way is for the driver to bound.
 //
 // The core keeps data, which must not change any more.
 func (c *Core) Propose(token Token, data []byte) {
-	c.proposals.next = append(c.proposals.next, proposal{token, &pb.Entry{Data: data}})
+	c.proposals.next = append(c.proposals.next, proposal{token: token, entry: &pb.Entry{}, data: data})
 }
 
 // ProposeChange offers a change of the group's replicas. raft takes one at a time: an
@@ -44,7 +47,7 @@ func (c *Core) ProposeChange(token Token, change *pb.ConfChangeV2) error {
 	if err != nil {
 		return err
 	}
-	c.proposals.next = append(c.proposals.next, proposal{token, &pb.Entry{Type: kind.Enum(), Data: data}})
+	c.proposals.next = append(c.proposals.next, proposal{token: token, entry: &pb.Entry{Type: kind.Enum(), Data: data}})
 	return nil
 }
 
@@ -68,7 +71,7 @@ func (c *Core) propose(w *Work) (given int) {
 		entries[i] = p.next[i].entry
 	}
 	err := c.node.Step(&pb.Message{Type: pb.MsgProp.Enum(), From: &c.id, Entries: entries})
-	if errors.Is(err, raft.ErrProposalDropped) {
+	if errors.Is(err, raft.ErrProposalDropped) { // it is handing its office over
 		return 0
 	}
 	return len(entries)
@@ -80,6 +83,9 @@ func (c *Core) place(entries []*pb.Entry) {
 	p := &c.proposals
 	for i, e := range entries {
 		p.logged[e.GetIndex()] = logged{p.next[i].token, e.GetTerm()}
+		if data := p.next[i].data; data != nil {
+			e.Data = data // raft's own entry, to which messages of this turn point
+		}
 	}
 	clear(p.next)
 	p.next = p.next[:0]

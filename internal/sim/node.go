@@ -100,7 +100,7 @@ func (n *node) start() {
 		n.core, err = replica.New(replica.Config{
 			ID: n.id, Incarnation: n.life, Tail: n.tail, Applied: applied.Index,
 			ElectionTicks: electionTicks, HeartbeatTicks: heartbeatTicks,
-			MessageBytes: 2 << 10, InflightBytes: 16 << 10, ApplyBytes: 4 << 10, UncommittedBytes: 16 << 10,
+			MessageBytes: 2 << 10, InflightBytes: 16 << 10, ApplyBytes: 4 << 10,
 			Logger: slog.New(slog.DiscardHandler),
 		})
 	}
