@@ -42,9 +42,7 @@ func (a *alone) turn() {
 		a.refused = append(a.refused, w.Refused...)
 		a.reads = append(a.reads, w.Reads...)
 		if w.Append != nil {
-			if w.Append.Sync {
-				a.syncs++
-			}
+			a.syncs++
 			a.core.Logged(w.Append)
 		}
 		if w.Apply != nil {
@@ -141,9 +139,6 @@ func TestNothingIsRepliedBeforeItIsLogged(t *testing.T) {
 		}
 		if w.Append != nil {
 			replies += len(w.Append.Replies)
-			if len(w.Append.Replies) > 0 && !w.Append.Sync {
-				t.Error("a reply does not wait for the disk")
-			}
 			core.Logged(w.Append)
 		}
 	}

@@ -15,7 +15,12 @@ type proposals struct {
 	next []proposal
 	// logged are those in raft's log, by index.
 	logged map[uint64]logged
+	// message is what raft is given them in; it keeps nothing of it.
+	message pb.Message
 }
+
+// emptyEntry is copied by raft for every command.
+var emptyEntry = &pb.Entry{}
 
 type proposal struct {
 	token Token
@@ -37,7 +42,7 @@ type logged struct {
 //
 // The core keeps data, which must not change any more.
 func (c *Core) Propose(token Token, data []byte) {
-	c.proposals.next = append(c.proposals.next, proposal{token: token, entry: &pb.Entry{}, data: data})
+	c.proposals.next = append(c.proposals.next, proposal{token: token, entry: emptyEntry, data: data})
 }
 
 // ProposeChange offers a change of the group's replicas. raft takes one at a time: an
@@ -66,15 +71,15 @@ func (c *Core) propose(w *Work) (given int) {
 		p.next = p.next[:0]
 		return 0
 	}
-	entries := make([]*pb.Entry, len(p.next))
+	p.message.Entries = p.message.Entries[:0]
 	for i := range p.next {
-		entries[i] = p.next[i].entry
+		p.message.Entries = append(p.message.Entries, p.next[i].entry)
 	}
-	err := c.node.Step(&pb.Message{Type: pb.MsgProp.Enum(), From: &c.id, Entries: entries})
+	err := c.node.Step(&p.message)
 	if errors.Is(err, raft.ErrProposalDropped) { // it is handing its office over
 		return 0
 	}
-	return len(entries)
+	return len(p.next)
 }
 
 // place notes where in the log the proposals are that raft has just been given: the last
