@@ -117,7 +117,8 @@ type Group struct {
 	applyDone chan struct{}
 	tickDone  chan struct{}
 	failOnce  sync.Once
-	failed    chan struct{} // closed by fail
+	failed    chan struct{} // closed by fail, for the reason failure
+	failure   error
 }
 
 // Start runs a group whose log has been replayed into its store (see Recovery). A replica
@@ -162,7 +163,7 @@ func Start(ctx context.Context, cfg Config) (*Group, error) {
 	if only {
 		if err := g.Current(ctx); err != nil {
 			g.Stop()
-			return nil, err
+			return nil, errors.Join(err, g.failure) // after Stop nothing sets it
 		}
 	}
 	return g, nil
@@ -258,6 +259,7 @@ func viewMeta(s store.Store) store.Meta {
 func (g *Group) fail(err error) {
 	g.failOnce.Do(func() {
 		g.inbox.close()
+		g.failure = err
 		close(g.failed)
 		g.cfg.Fatal(err)
 	})

@@ -21,22 +21,23 @@ const maxMessages = 1 << 14
 
 // inbox is where everything waits that the loop has to do with.
 type inbox struct {
-	mu     sync.Mutex
-	news   news
-	count  int // commands in news.proposals
-	closed bool
-	signal chan struct{} // holds one token when there may be news
+	mu   sync.Mutex
+	news news
+	// proposals wait by themselves: they are not always taken.
+	proposals []*proposal
+	count     int // commands in proposals
+	closed    bool
+	signal    chan struct{} // holds one token when there may be news
 }
 
 // news is what has come in.
 type news struct {
-	proposals []*proposal
-	reads     []*read
-	messages  []*pb.Message
-	logged    []*replica.Append
-	applied   []*replica.Apply
-	errands   []func() // other things to do on the loop
-	closed    bool
+	reads    []*read
+	messages []*pb.Message
+	logged   []*replica.Append
+	applied  []*replica.Apply
+	errands  []func() // other things to do on the loop
+	closed   bool
 }
 
 // put adds a proposal, or says why it cannot.
@@ -49,7 +50,7 @@ func (in *inbox) put(p *proposal) error {
 	if in.count >= maxWaiting {
 		return &sheaf.Error{Code: sheaf.RateLimited, Detail: "too many batches wait for the log", RetryAfter: 100 * time.Millisecond}
 	}
-	in.news.proposals = append(in.news.proposals, p)
+	in.proposals = append(in.proposals, p)
 	in.count += len(p.cmds)
 	in.wake()
 	return nil
@@ -70,27 +71,28 @@ func (in *inbox) wake() {
 	}
 }
 
-// take moves the news into into, whose lists are used again. Without proposals, these stay.
-func (in *inbox) take(into *news, proposals bool) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
+// take moves the news into into, whose lists are used again.
+func (in *inbox) take(into *news) {
 	clear(into.reads)
 	clear(into.messages)
 	clear(into.logged)
 	clear(into.applied)
-	clear(into.proposals)
 	old := *into
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	*into = in.news
-	in.news = news{
-		proposals: old.proposals[:0], reads: old.reads[:0], messages: old.messages[:0],
-		logged: old.logged[:0], applied: old.applied[:0],
-	}
 	into.closed = in.closed
-	if proposals {
-		in.count = 0
-	} else {
-		in.news.proposals, into.proposals = into.proposals, in.news.proposals
-	}
+	in.news = news{reads: old.reads[:0], messages: old.messages[:0], logged: old.logged[:0], applied: old.applied[:0]}
+}
+
+// takeProposals returns those that wait; it swaps in spare as the next list.
+func (in *inbox) takeProposals(spare []*proposal) []*proposal {
+	clear(spare)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	taken := in.proposals
+	in.proposals, in.count = spare[:0], 0
+	return taken
 }
 
 func (in *inbox) close() {

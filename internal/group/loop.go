@@ -21,6 +21,8 @@ const maxCatchUp = 1 << 16
 type loop struct {
 	core *replica.Core
 	news news
+	// proposals are those of this turn.
+	proposals []*proposal
 	// waiters are the commands on their way through the log.
 	waiters map[replica.Token]waiter
 	// readers wait until the state may be read.
@@ -28,10 +30,9 @@ type loop struct {
 	token   replica.Token
 	// appends and applies are on their way to the log and the state machine.
 	appends, applies int
-	// held are Appends that wait for a snapshot to be put into its place.
-	header    []byte
-	stampedMS uint64 // the clock after the last command
-	closing   time.Time
+	header           []byte
+	stampedMS        uint64 // the clock after the last command
+	closing          time.Time
 }
 
 // runLoop drives the replica: it tells it the news and does what that makes there is to do.
@@ -57,12 +58,7 @@ func (g *Group) runLoop() {
 // turn takes the news.
 func (g *Group) turn() {
 	l := &g.loop
-	room, wait := g.cut.room()
-	// Proposals wait while the log is written to, so that they share a round, and are no
-	// further than here if their callers give up. A new leader first learns at what time its
-	// state is.
-	wait = wait || l.appends > len(l.news.logged) || g.office.Load().Leading && !l.core.Settled()
-	g.inbox.take(&l.news, !wait)
+	g.inbox.take(&l.news)
 	for _, do := range l.news.errands {
 		do()
 	}
@@ -83,9 +79,23 @@ func (g *Group) turn() {
 		l.readers[l.token] = r
 		l.core.Read(l.token)
 	}
-	g.offer(g.withRoom(claim(l.news.proposals), room))
+	g.work()
+	g.takeProposals()
 	g.work()
 	g.trim()
+}
+
+// takeProposals offers what waits, if it can go on now. It waits while the log is written
+// to, to share the next round, and because whoever gives up before that has written nothing;
+// while the log is to be cut; and in a new leader until its state's time is known.
+func (g *Group) takeProposals() {
+	l := &g.loop
+	room, wait := g.cut.room()
+	if wait || l.appends > 0 || g.office.Load().Leading && !l.core.Settled() {
+		return
+	}
+	l.proposals = g.inbox.takeProposals(l.proposals)
+	g.offer(g.withRoom(claim(l.proposals), room))
 }
 
 // claim takes the proposals whose callers still wait.
@@ -322,9 +332,9 @@ func (g *Group) drained() bool {
 	return true
 }
 
-// idle says that no proposal waits.
+// idle says that nothing waits.
 func (in *inbox) idle() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return len(in.news.proposals)+len(in.news.logged)+len(in.news.applied) == 0
+	return len(in.proposals)+len(in.news.logged)+len(in.news.applied) == 0
 }

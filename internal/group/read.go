@@ -159,6 +159,7 @@ func (g *Group) Current(ctx context.Context) error {
 	case err := <-r.done:
 		return err
 	case <-g.failed:
+		return sheaf.Errorf(sheaf.Draining, "the node failed and is about to end")
 	case <-g.loopDone:
 	case <-ctx.Done():
 		return &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err(), Detail: "the group did not confirm its leader in time"}

@@ -147,8 +147,16 @@ func replicasOf(s store.Store) (*pb.ConfState, error) {
 	return conf, nil
 }
 
-// Saved is what raft begins with.
-func (r *Recovery) Saved() (replica.Saved, error) {
+// Saved is what raft begins with, once the log is open. It refuses a store and a log that do
+// not belong together.
+func (r *Recovery) Saved(log *wal.Log) (replica.Saved, error) {
+	first, last := log.FirstIndex(r.group), log.EndIndex(r.group)
+	switch {
+	case last < r.applied && r.applied > firstIndex:
+		return replica.Saved{}, store.Corruptf(log.Dir(), "the log ends at entry %d but the store has entry %d: acknowledged batches may be missing", last, r.applied)
+	case first > r.applied+1, first == 0 && last > r.applied:
+		return replica.Saved{}, store.Corruptf("the store", "it is at log entry %d and the log, which goes up to %d, was cut behind it: the entries between are missing", r.applied, last)
+	}
 	conf, err := replicasOf(r.store)
 	if err != nil {
 		return replica.Saved{}, err
@@ -162,9 +170,6 @@ func (r *Recovery) Saved() (replica.Saved, error) {
 	}
 	return saved, nil
 }
-
-// Seeded says that the store has nothing but what Seed has given it.
-func (r *Recovery) Seeded() bool { return r.applied <= firstIndex }
 
 // Applied is the index that the store has reached.
 func (r *Recovery) Applied() uint64 { return r.applied }

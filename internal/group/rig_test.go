@@ -86,7 +86,7 @@ func (r *rig) open() {
 	if err != nil {
 		r.t.Fatalf("open log: %v", err)
 	}
-	saved, err := recovery.Saved()
+	saved, err := recovery.Saved(r.log)
 	if err != nil {
 		r.t.Fatalf("recover: %v", err)
 	}

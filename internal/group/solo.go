@@ -31,7 +31,7 @@ func OpenSolo(ctx context.Context, cfg Config, logConfig wal.Config) (_ *Solo, e
 	}
 	s.journal = NewJournal(s.log, cfg.Logger)
 	cfg.Log, cfg.Journal, cfg.Incarnation = s.log, s.journal, uint64(time.Now().UnixNano())
-	if cfg.Saved, err = recovery.Saved(); err == nil {
+	if cfg.Saved, err = recovery.Saved(s.log); err == nil {
 		s.Group, err = Start(ctx, cfg)
 	}
 	if err != nil {

@@ -169,17 +169,13 @@ func (n *Node) recover(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	last := n.log.EndIndex(groupID)
-	if last < recovery.Applied() && !recovery.Seeded() {
-		return store.Corruptf(n.dir.logDir(), "the log ends at entry %d but the store has entry %d: acknowledged batches may be missing", last, recovery.Applied())
-	}
-	if n.dir.fresh && last > 0 {
+	if last := n.log.EndIndex(groupID); n.dir.fresh && last > 0 {
 		return store.Corruptf(n.dir.file(identityFile), "the file is missing, but the log has been written to, up to entry %d", last)
 	}
 	if recovery.Count() > 0 {
 		n.opts.Logger.Info("log replayed", "entries", recovery.Count(), "index", recovery.Applied(), "took_ms", time.Since(began).Milliseconds())
 	}
-	n.saved, err = recovery.Saved()
+	n.saved, err = recovery.Saved(n.log)
 	return err
 }
 
