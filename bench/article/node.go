@@ -48,24 +48,17 @@ func startNode() (n *node, err error) {
 		return n, err
 	}
 	n.first(store.Close)
-	const groupID = 1
-	replay := group.NewReplay(groupID, store, logger)
-	log, err := wal.Open(wal.Config{Dir: filepath.Join(n.dir, "log"), SegmentBytes: 1 << 20, Logger: logger}, replay.Visit)
-	if err != nil {
-		return n, err
-	}
-	n.first(log.Close)
 	gate := admission.NewGate(limits.InFlightBytes)
-	g, err := group.Start(group.Config{
-		ID: groupID, Store: store, Log: log, Limits: limits, Gate: gate, LogBytes: 64 << 20,
+	g, err := group.OpenSolo(context.Background(), group.Config{
+		Store: store, Limits: limits, Gate: gate, LogBytes: 64 << 20,
 		Room: func() error { return nil }, Free: func() int64 { return -1 }, Now: time.Now,
 		Fatal:  func(err error) { fmt.Fprintln(os.Stderr, "article: the node failed:", err) },
 		Logger: logger,
-	})
+	}, wal.Config{Dir: filepath.Join(n.dir, "log"), SegmentBytes: 1 << 20, Logger: logger})
 	if err != nil {
 		return n, err
 	}
-	n.first(func() error { g.Stop(); return nil })
+	n.first(g.Close)
 	c := coordinator.New(coordinator.Config{
 		Group: g, Gate: gate, Limits: limits,
 		EventualBytes: 1 << 20, EventualWindow: 20 * time.Millisecond, Logger: logger,

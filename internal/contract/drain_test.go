@@ -28,7 +28,9 @@ func TestDraining(t *testing.T) {
 	defer release()
 	begun := make(chan answer)
 	for i, f := range n.faces() {
+		before := inFlight(t, n)
 		go func() { begun <- f.do(t, call{id: f.name(), entries: puts(fmt.Sprintf("begun%d=1", i))}) }()
+		waitInFlight(t, n, before+1)
 	}
 	<-arrived
 

@@ -27,7 +27,7 @@ type Group interface {
 	ProposeAll(ctx context.Context, cmds []*wire.Command, logged chan<- struct{}) ([]apply.Result, error)
 	Check(cmd *wire.Command) (apply.Result, bool, error)
 	Read(ctx context.Context, req group.ReadRequest) (group.ReadResult, error)
-	Scan(prefix, start []byte) (*group.Scanner, error)
+	Scan(ctx context.Context, prefix, start []byte) (*group.Scanner, error)
 }
 
 // Config is what a coordinator needs.

@@ -62,9 +62,9 @@ func CheckKeys(keys [][]byte, limits sheaf.Limits) error {
 }
 
 // Scan begins a scan, which the caller must close. Errors are *sheaf.Error.
-func (c *Coordinator) Scan(prefix, start []byte) (*group.Scanner, error) {
+func (c *Coordinator) Scan(ctx context.Context, prefix, start []byte) (*group.Scanner, error) {
 	if err := c.cfg.Gate.Read(); err != nil {
 		return nil, err
 	}
-	return c.cfg.Group.Scan(prefix, start)
+	return c.cfg.Group.Scan(ctx, prefix, start)
 }

@@ -21,6 +21,9 @@ const (
 	markRecord  = 6
 )
 
+// recordBytes is the head of a record.
+const recordBytes = 48
+
 // record is one record of a segment.
 type record struct {
 	kind        uint64
@@ -30,7 +33,7 @@ type record struct {
 // recordsOf walks a sound segment by the format of internal/wal/README.md. It is
 // written from that page and shares no code with the log.
 func recordsOf(segment []byte) (records []record) {
-	const headerBytes, recordBytes = 64, 48
+	const headerBytes = 64
 	at := int64(headerBytes)
 	for at+recordBytes <= int64(len(segment)) {
 		head := segment[at : at+recordBytes]

@@ -53,6 +53,9 @@ func tryNode(t *testing.T, fs vfs.FS, cfg config.Config) (*inner, error) {
 	log := &transcript{}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	if mem, ok := fs.(*vfs.MemFS); ok {
+		fs = &lockingFS{MemFS: mem}
+	}
 	n, err := node.Start(ctx, cfg, node.Options{
 		Version: "crashtest", FS: fs, Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})

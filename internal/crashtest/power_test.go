@@ -107,7 +107,7 @@ func loseAgain(fs *vfs.MemFS, cfg config.Config, percent int, rng *rand.Rand) *v
 	}
 	started := make(chan outcome, 1)
 	go func() {
-		n, err := node.Start(context.Background(), cfg, node.Options{FS: fs, Logger: slog.New(slog.DiscardHandler)})
+		n, err := node.Start(context.Background(), cfg, node.Options{FS: &lockingFS{MemFS: fs}, Logger: slog.New(slog.DiscardHandler)})
 		started <- outcome{n, err}
 	}()
 	for range rng.IntN(1 << 14) {

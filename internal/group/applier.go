@@ -4,45 +4,107 @@ import (
 	"fmt"
 	"time"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
-// runApply applies what the log has made durable, in order, and answers.
+// task is for the applier: what is committed, and whose commands will never be applied or
+// are not heard of any more. All answers go through it, so that a proposal gets one.
+type task struct {
+	apply *replica.Apply
+	// waiters has one for each entry of apply; p is nil where nobody here waits.
+	waiters       []waiter
+	lost, unknown []waiter
+}
+
+// runApply applies what is committed, in order, and answers.
 func (g *Group) runApply() {
 	defer close(g.applyDone)
-	var out store.Mutations
-	for r := range g.rounds {
-		index := r.firstIndex
-		for _, p := range r.proposals {
-			for _, cmd := range p.cmds {
-				result, err := applyEntry(g.cfg.Store, cmd, index, term, &out)
-				if err != nil {
-					// Nothing more is applied: what is on disk decides when the
-					// node starts again.
-					g.fail(err)
-					for range g.rounds { // let runLog end
-					}
-					return
-				}
-				p.results = append(p.results, result)
-				g.clock.Store(out.Meta.Clock)
-				index++
+	var spare []task
+	for {
+		tasks, ok := g.tasks.take(spare)
+		if !ok {
+			return
+		}
+		for i := range tasks {
+			if err := g.do(&tasks[i]); err != nil {
+				// Nothing more is applied: what is on disk decides when the node
+				// starts again.
+				g.fail(err)
+				return
 			}
-			g.applied.Store(index - 1)
-			p.answer()
 		}
-		clear(r.proposals)
-		select {
-		case g.lists <- r.proposals[:0]:
-		default:
-		}
+		spare = tasks
 	}
 }
 
-// applyEntry applies one log entry to a store: decide, then write.
-func applyEntry(s store.Store, cmd *wire.Command, index, term uint64, out *store.Mutations) (apply.Result, error) {
+func (g *Group) do(t *task) error {
+	for _, w := range t.lost {
+		w.p.settle(g.notLeader())
+	}
+	for _, w := range t.unknown {
+		w.p.settle(sheaf.Errorf(sheaf.OutcomeUnknown, "this node lost the lead of the group while the batch was on its way"))
+	}
+	if t.apply == nil {
+		return nil
+	}
+	for i := range t.apply.Entries {
+		e, w := &t.apply.Entries[i], t.waiters[i]
+		result, err := g.applyEntry(e, w)
+		if err != nil {
+			return fmt.Errorf("apply log entry %d: %w", e.Index, err)
+		}
+		g.clock.Store(g.out.Meta.Clock)
+		g.stateMS.Store(g.out.Meta.NowMS)
+		g.applied.Store(e.Index)
+		if w.p == nil {
+			continue
+		}
+		w.p.results = append(w.p.results, result)
+		w.p.settle(nil)
+	}
+	g.inbox.add(func(n *news) { n.applied = append(n.applied, t.apply) })
+	return nil
+}
+
+// settle notes what became of one more of the proposal's commands, and answers when that
+// was the last: with its results, or an error if one of them has none.
+func (p *proposal) settle(err error) {
+	if err != nil && len(p.cmds) > 1 {
+		err = sheaf.Errorf(sheaf.OutcomeUnknown, "this node lost the lead of the group while the batches were on their way")
+	}
+	if err != nil {
+		p.err = err
+	}
+	if p.settled++; p.settled == len(p.cmds) {
+		p.timing.Apply = time.Since(p.committed)
+		p.finish(p.err)
+	}
+}
+
+// applyEntry applies one log entry. The command of a caller here need not be decoded again.
+func (g *Group) applyEntry(e *replica.Committed, w waiter) (apply.Result, error) {
+	switch {
+	case w.p != nil:
+		return applyCommand(g.cfg.Store, w.command(), e.Index, e.Term, &g.out)
+	case e.Conf == nil && len(e.Data) > 0:
+		cmd, err := wire.DecodeCommand(e.Data)
+		if err != nil {
+			return apply.Result{}, err
+		}
+		return applyCommand(g.cfg.Store, &cmd, e.Index, e.Term, &g.out)
+	}
+	return apply.Result{}, applyOwn(g.cfg.Store, e.Conf, e.Index, e.Term, &g.out)
+}
+
+// applyCommand decides, then writes.
+func applyCommand(s store.Store, cmd *wire.Command, index, term uint64, out *store.Mutations) (apply.Result, error) {
 	view := s.View()
 	result, err := apply.Apply(cmd, index, term, view, out)
 	if closeErr := view.Close(); err == nil {
@@ -51,69 +113,24 @@ func applyEntry(s store.Store, cmd *wire.Command, index, term uint64, out *store
 	if err == nil {
 		err = s.Apply(out)
 	}
-	if err != nil {
-		return result, fmt.Errorf("apply log entry %d: %w", index, err)
-	}
-	return result, nil
+	return result, err
 }
 
-// tickEvery is how often a group looks for something due. With the fsync of a
-// Tick it keeps an expired key's last read within the promised 500 ms.
-const tickEvery = 100 * time.Millisecond
+// replicasKey is where the state has the group's replicas, a pb.ConfState.
+var replicasKey = []byte("replicas")
 
-// runTick proposes a Tick when something is due, so that keys expire on an idle
-// node too. A group with nothing due writes nothing.
-func (g *Group) runTick() {
-	defer close(g.tickDone)
-	ticker := time.NewTicker(tickEvery)
-	defer ticker.Stop()
-	seen, nextMS, pending := uint64(0), uint64(0), false
-	for first := true; ; first = false {
-		select {
-		case <-g.stopping:
-			return
-		case <-ticker.C:
+// applyOwn moves the state to an entry that is no command; conf, if not nil, are the
+// group's replicas from here on.
+func applyOwn(s store.Store, conf *pb.ConfState, index, term uint64, out *store.Mutations) error {
+	out.Reset()
+	out.Meta = viewMeta(s)
+	out.Meta.Index, out.Meta.Term = index, term
+	if conf != nil {
+		data, err := proto.Marshal(conf)
+		if err != nil {
+			return err
 		}
-		if applied := g.applied.Load(); first || applied != seen {
-			var err error
-			if nextMS, pending, err = g.nextDue(); err != nil {
-				g.cfg.Logger.Error("look for what is due", "group", g.cfg.ID, "err", err)
-				continue
-			}
-			seen = applied
-		}
-		for more := pending && g.nowMS() >= nextMS; more; {
-			var err error
-			if more, err = g.tick(); err != nil {
-				g.cfg.Logger.Debug("tick was not taken", "group", g.cfg.ID, "err", err)
-				more = false
-			}
-		}
+		out.Set(store.Own, replicasKey, nil, data)
 	}
-}
-
-func (g *Group) nextDue() (uint64, bool, error) {
-	view := g.cfg.Store.View()
-	defer view.Close() //nolint:errcheck // reading is over
-	return apply.NextDue(view)
-}
-
-// tick proposes one Tick and waits for it, or for the group to stop.
-func (g *Group) tick() (more bool, err error) {
-	p := g.newProposal(&wire.Command{Kind: wire.Tick})
-	if err := g.inbox.put(p); err != nil {
-		return false, err
-	}
-	select {
-	case <-p.done:
-	case <-g.failed:
-		return false, nil
-	case <-g.stopping:
-		return false, nil
-	}
-	defer p.reuse()
-	if p.err != nil {
-		return false, p.err
-	}
-	return p.results[0].More, nil
+	return s.Apply(out)
 }

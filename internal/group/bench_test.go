@@ -63,31 +63,25 @@ func openOnDisk(b *testing.B) *Group {
 	if err != nil {
 		b.Fatal(err)
 	}
-	replay := NewReplay(1, table, logger)
-	log, err := wal.Open(wal.Config{Dir: filepath.Join(dir, "log"), Spares: 2, Recycled: 8, Logger: logger}, replay.Visit)
-	if err != nil {
-		b.Fatal(err)
-	}
-	g, err := Start(Config{
-		ID: 1, Store: table, Log: log, Limits: limits, LogBytes: 1 << 30, LogMostBytes: 4 << 30,
+	g, err := OpenSolo(context.Background(), Config{
+		Store: table, Limits: limits, LogBytes: 1 << 30, LogMostBytes: 4 << 30,
 		Gate: admission.NewGate(limits.InFlightBytes),
 		Room: func() error { return nil }, Free: func() int64 { return -1 }, Now: time.Now,
 		Fatal:  func(err error) { panic(fmt.Sprintf("group failed: %v", err)) },
 		Logger: logger,
-	})
+	}, wal.Config{Dir: filepath.Join(dir, "log"), Spares: 2, Recycled: 8, Logger: logger})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
-		g.Stop()
-		if err := log.Close(); err != nil {
+		if err := g.Close(); err != nil {
 			b.Error(err)
 		}
 		if err := table.Close(); err != nil {
 			b.Error(err)
 		}
 	})
-	return g
+	return g.Group
 }
 
 // benchBatches are 16 batches of different keys, without a request ID.

@@ -22,6 +22,8 @@ type cutter struct {
 	running bool
 	err     error     // of the last run
 	failed  time.Time // when err was set
+	// tried counts the runs that made no room for those who wait.
+	tried int
 
 	// bound is how many bytes of sealed segments there may be; cutTo is where the log
 	// was cut last.
@@ -94,6 +96,7 @@ func (c *cutter) run(flush bool) {
 	}
 	c.idle.Broadcast()
 	c.mu.Unlock()
+	c.g.inbox.wake()
 }
 
 // flush does not begin what the disk has no room for: it would fill the disk for
@@ -109,26 +112,31 @@ func (c *cutter) flush() error {
 	return err
 }
 
-// cutAttempts is how many runs a round waits for: one that was already on its
-// way, one that flushes all that is applied, and one for what was applied late.
+// cutAttempts is how many runs those who wait for room wait for: one that was already on
+// its way, one that flushes all that is applied, and one for what was applied late.
 const cutAttempts = 3
 
-// waitForRoom returns when the log is within its bound. When the store cannot
-// be flushed it says so instead of waiting for ever.
-func (c *cutter) waitForRoom() error {
-	for range cutAttempts {
-		if c.g.cfg.Log.SealedBytes() < c.bound.Load() {
-			return nil
-		}
-		c.start(true)
-		if err := c.wait(); err != nil {
-			return c.full(err)
-		}
+// room says whether the log is within its bound. If it is not, a run is on its way and
+// writers have to wait for its end, or the store could not be flushed and err says so.
+func (c *cutter) room() (err error, wait bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.g.cfg.Log.SealedBytes() < c.bound.Load():
+		c.tried = 0
+		return nil, false
+	case c.running:
+		return nil, true
+	case c.err != nil && time.Since(c.failed) < retryCut:
+		return c.full(c.err), false
+	case c.tried >= cutAttempts:
+		c.tried = 0
+		return c.full(nil), false
 	}
-	if c.g.cfg.Log.SealedBytes() < c.bound.Load() {
-		return nil
-	}
-	return c.full(nil)
+	c.tried++
+	c.running = true
+	go c.run(true)
+	return nil, true
 }
 
 // full is the answer to a round that finds no room in the log.

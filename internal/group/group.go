@@ -1,21 +1,22 @@
-// Package group runs one replica group: it puts commands into the log, applies
-// what is committed, and answers reads.
+// Package group runs one replica of a group: it puts commands into the log, applies what is
+// committed, and answers reads.
 //
-// A command walks: inbox → log (one write and one fsync for all that wait) →
-// applier → answer. Two goroutines do this, so the fsync of one round overlaps
-// the apply of the round before. Nothing ever waits to gather a bigger round:
-// the running fsync is the window.
+// A command walks: inbox → loop (replica.Core) → journal (one write and one fsync for all
+// groups that are ready) → loop → applier → answer. Each is a goroutine of its own, so an
+// fsync overlaps the apply of what was committed before it, and the loop, which answers
+// other replicas, waits for neither. Nothing ever waits to gather a bigger round: the
+// running fsync is the window. A node alone is a group of one replica on the same path.
 //
 // Invariants:
-//   - A command is applied only after the log has it on disk, in log order.
-//   - A caller is answered only after its command is applied, so a read of the
-//     store that begins after an answer sees it: reads need nothing more to be
-//     linearizable.
-//   - The log's indexes have no gap, and the store is never ahead of the log.
+//   - A command is applied only when it is committed: when a quorum of the replicas, this
+//     one among them, has it on disk. In log order, without a gap.
+//   - A caller is answered only after its command is applied.
+//   - The store is never ahead of the log beside it, but for a state that was taken over
+//     from another replica, and a new group's first entry.
 //   - A failed write of the log or the store ends the process; it is not retried.
 //
-// This group has a single replica, itself: a command is committed when its own
-// log has it. It knows no other node, no request format and no routing.
+// The package knows no other group, no request format and no routing, and of the network
+// only a function that sends.
 package group
 
 import (
@@ -27,9 +28,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wal"
 	"github.com/sheafdb/sheaf/internal/wire"
@@ -38,10 +43,20 @@ import (
 // Config is what a group needs. The group owns neither log nor store: whoever
 // opened them closes them, after Stop.
 type Config struct {
-	// ID is the group's number in the log.
-	ID    uint64
-	Store store.Store
-	Log   *wal.Log
+	// ID is the group's number in the log, Replica this replica's among its group's.
+	ID, Replica uint64
+	Store       store.Store
+	Log         *wal.Log
+	// Saved is what Recovery has found, Incarnation differs from that of every earlier
+	// run.
+	Saved       replica.Saved
+	Incarnation uint64
+	Journal     *Journal
+	// Send gives messages to other replicas, or loses them. It must not wait. nil is for
+	// a group that has no others.
+	Send func([]*pb.Message)
+	// TailBytes of the newest log entries stay in memory for replicas that are behind.
+	TailBytes int64
 	// Limits stamps retention and the number of rows into commands.
 	Limits sheaf.Limits
 	// Gate counts the bytes of commands whose callers have gone.
@@ -63,63 +78,108 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// term is raft's: a single replica never holds an election.
-const term = 1
+// The pace of raft: a follower that hears nothing for one to two electionTicks stands for
+// election.
+const (
+	tickInterval   = 50 * time.Millisecond
+	electionTicks  = 10
+	heartbeatTicks = 2
+)
 
-// roundsAhead bounds how many rounds may be logged and not yet applied.
-const roundsAhead = 4
+// Bounds of what raft hands out at a time.
+const (
+	messageBytes  = 4 << 20
+	inflightBytes = 64 << 20
+	applyBytes    = 64 << 20
+)
 
-// Group is one replica group with one replica.
+// Group is one replica of a group.
 type Group struct {
 	cfg    Config
 	inbox  inbox
 	flying flights
-	rounds chan round
-	// lists are those of rounds that were applied, to be filled again.
-	lists chan []*proposal
+	loop   loop
+	tasks  *queue[task]
+	out    store.Mutations // the applier's
 
-	writer  logWriter     // owned by runLog
-	applied atomic.Uint64 // the last index applied
-	clock   atomic.Uint64 // the largest version given
-	wallMS  atomic.Uint64 // the largest time that nowMS returned
-	scans   atomic.Int64  // that are open
+	office  atomic.Pointer[replica.Office] // never nil
+	alone   atomic.Bool                    // see replica.Core.Alone
+	applied atomic.Uint64                  // the last index applied
+	clock   atomic.Uint64                  // the largest version given
+	stateMS atomic.Uint64                  // the state's time
+	wallMS  atomic.Uint64                  // the largest time that nowMS returned
+	scans   atomic.Int64                   // that are open
 
 	cut       cutter
 	stopping  chan struct{}
 	stopOnce  sync.Once
-	logDone   chan struct{}
+	loopDone  chan struct{}
 	applyDone chan struct{}
 	tickDone  chan struct{}
 	failOnce  sync.Once
-	failed    chan struct{} // closed by fail
+	failed    chan struct{} // closed by fail, for the reason failure
+	failure   error
 }
 
-// Start runs a group whose log has been replayed into its store (see Replay).
-func Start(cfg Config) (*Group, error) {
-	meta := viewMeta(cfg.Store)
-	if last := cfg.Log.EndIndex(cfg.ID); last != meta.Index {
-		return nil, store.Corruptf(cfg.Log.Dir(), "the log ends at entry %d but the store is at %d: acknowledged batches are missing", last, meta.Index)
+// Start runs a group whose log has been replayed into its store (see Recovery). A replica
+// that is alone leads when Start returns.
+func Start(ctx context.Context, cfg Config) (*Group, error) {
+	if cfg.Send == nil {
+		cfg.Send = func([]*pb.Message) {}
 	}
 	g := &Group{
 		cfg:       cfg,
-		rounds:    make(chan round, roundsAhead),
-		lists:     make(chan []*proposal, roundsAhead),
-		writer:    logWriter{lastIndex: meta.Index, stampedMS: meta.NowMS},
+		tasks:     newQueue[task](),
 		stopping:  make(chan struct{}),
-		logDone:   make(chan struct{}),
+		loopDone:  make(chan struct{}),
 		applyDone: make(chan struct{}),
 		tickDone:  make(chan struct{}),
 		failed:    make(chan struct{}),
 	}
+	meta := viewMeta(cfg.Store)
+	core, err := newCore(&cfg)
+	if err != nil {
+		return nil, store.Corruptf(cfg.Log.Dir(), "%v: acknowledged batches are missing", err)
+	}
+	g.loop = loop{
+		core: core, stampedMS: meta.NowMS,
+		waiters: make(map[replica.Token]waiter), readers: make(map[replica.Token]*read),
+	}
 	g.inbox.signal = make(chan struct{}, 1)
+	g.office.Store(&replica.Office{})
 	g.applied.Store(meta.Index)
 	g.clock.Store(meta.Clock)
+	g.stateMS.Store(meta.NowMS)
 	g.wallMS.Store(meta.NowMS)
 	g.cut.init(g)
-	go g.runLog()
+	only := slices.Equal(cfg.Saved.Conf.GetVoters(), []uint64{cfg.Replica})
+	if only {
+		core.Campaign()
+		g.inbox.wake()
+	}
+	go g.runLoop()
 	go g.runApply()
 	go g.runTick()
+	if only {
+		if err := g.Current(ctx); err != nil {
+			g.Stop()
+			return nil, errors.Join(err, g.failure) // after Stop nothing sets it
+		}
+	}
 	return g, nil
+}
+
+func newCore(cfg *Config) (*replica.Core, error) {
+	tail, err := replica.NewTail(cfg.Saved, func() (*pb.Snapshot, error) { return nil, raft.ErrSnapshotTemporarilyUnavailable })
+	if err != nil {
+		return nil, err
+	}
+	return replica.New(replica.Config{
+		ID: cfg.Replica, Incarnation: cfg.Incarnation, Tail: tail, Applied: cfg.Saved.AppliedIndex,
+		ElectionTicks: electionTicks, HeartbeatTicks: heartbeatTicks,
+		MessageBytes: messageBytes, InflightBytes: inflightBytes, ApplyBytes: applyBytes,
+		Logger: cfg.Logger.With("group", cfg.ID),
+	})
 }
 
 // Stop refuses new commands, finishes those it has, and returns when all is
@@ -128,9 +188,30 @@ func (g *Group) Stop() {
 	g.stopOnce.Do(func() { close(g.stopping) })
 	<-g.tickDone
 	g.inbox.close()
-	<-g.logDone
+	<-g.loopDone
+	g.tasks.close()
 	<-g.applyDone
 	_ = g.cut.wait() // a failed run was logged, and costs only a longer replay
+}
+
+// Receive takes messages of other replicas. It keeps their bytes.
+func (g *Group) Receive(messages []*pb.Message) {
+	g.inbox.add(func(n *news) {
+		if len(n.messages)+len(messages) <= maxMessages {
+			n.messages = append(n.messages, messages...)
+		}
+	})
+}
+
+// Leader returns the replica that leads, as far as this one knows; 0 is nobody.
+func (g *Group) Leader() uint64 { return g.office.Load().Leader }
+
+// notLeader is the answer to a command that only a leader may take.
+func (g *Group) notLeader() error {
+	return &sheaf.Error{
+		Code: sheaf.NotLeader, RetryAfter: tickInterval,
+		Detail: "this node does not lead the group of the batch's keys; nothing was written",
+	}
 }
 
 // Cut begins to flush the store and cut the log, if it is not at it.
@@ -178,6 +259,7 @@ func viewMeta(s store.Store) store.Meta {
 func (g *Group) fail(err error) {
 	g.failOnce.Do(func() {
 		g.inbox.close()
+		g.failure = err
 		close(g.failed)
 		g.cfg.Fatal(err)
 	})
@@ -208,6 +290,9 @@ func (g *Group) Propose(ctx context.Context, cmd *wire.Command) (apply.Result, T
 			return result, Timing{}, err
 		}
 	}
+	if !g.office.Load().Leading {
+		return apply.Result{}, Timing{}, g.notLeader()
+	}
 	p := g.newProposal(cmd)
 	if err := g.propose(ctx, p); err != nil {
 		return apply.Result{}, Timing{}, err
@@ -221,7 +306,7 @@ func (g *Group) Propose(ctx context.Context, cmd *wire.Command) (apply.Result, T
 
 // ProposeAll is Propose for many independent commands in one round; each has
 // its own result. It does not look for known request IDs first: apply does. logged, if
-// not nil, is closed when the commands are on disk, which is before they are applied.
+// not nil, is closed when the commands are committed, which is before they are applied.
 func (g *Group) ProposeAll(ctx context.Context, cmds []*wire.Command, logged chan<- struct{}) ([]apply.Result, error) {
 	p := g.newProposal(cmds...)
 	p.onDisk = logged

@@ -402,13 +402,13 @@ func TestOpenScansAreBounded(t *testing.T) {
 	r.commit(r.command("", put("a", "1")))
 	var open []*Scanner
 	for range maxScans {
-		s, err := r.group.Scan(nil, nil)
+		s, err := r.group.Scan(context.Background(), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		open = append(open, s)
 	}
-	if _, err := r.group.Scan(nil, nil); !errors.Is(err, sheaf.RateLimited) {
+	if _, err := r.group.Scan(context.Background(), nil, nil); !errors.Is(err, sheaf.RateLimited) {
 		t.Errorf("one more: %v", err)
 	}
 	for _, s := range open {
@@ -416,7 +416,7 @@ func TestOpenScansAreBounded(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	s, err := r.group.Scan(nil, nil)
+	s, err := r.group.Scan(context.Background(), nil, nil)
 	if err != nil {
 		t.Fatalf("after they were closed: %v", err)
 	}
@@ -433,7 +433,7 @@ func TestScanSkipsWhatIsExpired(t *testing.T) {
 	r.commit(r.command("", put("p/a", "1"), e, put("p/c", "3"), put("q", "4")))
 	r.nowMS.Add(20)
 	r.commit(r.command("", put("clock", "x")))
-	scanner, err := r.group.Scan([]byte("p/"), nil)
+	scanner, err := r.group.Scan(context.Background(), []byte("p/"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,117 +3,41 @@ package group
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"github.com/sheafdb/sheaf"
-	"github.com/sheafdb/sheaf/internal/admission"
-	"github.com/sheafdb/sheaf/internal/apply"
-	"github.com/sheafdb/sheaf/internal/wire"
+	"github.com/sheafdb/sheaf/internal/replica"
 )
 
-// maxWaiting bounds the commands that wait for the log; their bytes are bounded
+// maxWaiting bounds the commands that wait for the loop; their bytes are bounded
 // by admission.
 const maxWaiting = 1 << 16
 
-// Timing is how long a command spent where, for its caller.
-type Timing struct{ Log, Apply time.Duration }
+// maxMessages bounds the messages of other replicas that wait for the loop. One too many
+// is dropped, as the network may do.
+const maxMessages = 1 << 14
 
-// proposal is a set of commands of one caller on their way.
-type proposal struct {
-	cmds []*wire.Command
-	// state goes from waiting to taken by runLog or to abandoned by the caller,
-	// once: it decides whether a caller who gave up may say "not proposed".
-	state atomic.Int32
-	// bytesOwner says who counts the commands' bytes as in flight.
-	bytesOwner atomic.Int32
-	gate       *admission.Gate
-	// done gets one token after results, err and timing were written and nothing here
-	// touches the proposal any more.
-	done    chan struct{}
-	results []apply.Result
-	err     error
-	timing  Timing
-	queued  time.Time
-	logged  time.Time
-	// onDisk, if not nil, is closed at that time.
-	onDisk chan<- struct{}
-}
-
-const (
-	waiting int32 = iota
-	taken
-	abandoned
-)
-
-const (
-	ownedByCaller int32 = iota
-	ownedByGroup
-	dropped
-)
-
-// proposals are those whose callers have taken what was in done.
-var proposals = sync.Pool{New: func() any { return &proposal{done: make(chan struct{}, 1)} }}
-
-// newProposal holds the commands' sources until drop.
-func (g *Group) newProposal(cmds ...*wire.Command) *proposal {
-	for _, cmd := range cmds {
-		cmd.Source.Hold()
-	}
-	p := proposals.Get().(*proposal)
-	p.cmds, p.gate, p.queued = append(p.cmds, cmds...), g.cfg.Gate, time.Now()
-	return p
-}
-
-// reuse is for who has taken what was in done, and copied the results.
-func (p *proposal) reuse() {
-	clear(p.cmds)
-	clear(p.results)
-	*p = proposal{done: p.done, cmds: p.cmds[:0], results: p.results[:0]}
-	proposals.Put(p)
-}
-
-// finish is the last that the group does with a proposal.
-func (p *proposal) finish(err error) {
-	p.err = err
-	p.drop()
-	p.done <- struct{}{}
-}
-
-// drop is called when nothing here reads the commands' bytes any more. If the
-// caller has gone, it is the one who still counts them.
-func (p *proposal) drop() {
-	for _, cmd := range p.cmds {
-		cmd.Source.Release()
-	}
-	if !p.bytesOwner.CompareAndSwap(ownedByCaller, dropped) {
-		p.gate.Release(p.size())
-	}
-}
-
-// leave is called by a caller who gives up: from here until drop, the commands'
-// bytes are in memory without anyone waiting for them, and are counted here.
-func (p *proposal) leave() {
-	p.gate.Hold(p.size())
-	if !p.bytesOwner.CompareAndSwap(ownedByCaller, ownedByGroup) {
-		p.gate.Release(p.size()) // dropped in the meantime
-	}
-}
-
-func (p *proposal) size() (n int64) {
-	for _, cmd := range p.cmds {
-		n += int64(len(cmd.Entries.Raw()))
-	}
-	return n
-}
-
-// inbox is where proposals wait for the log to be free.
+// inbox is where everything waits that the loop has to do with.
 type inbox struct {
-	mu      sync.Mutex
-	waiting []*proposal
-	count   int // commands in waiting
-	closed  bool
-	signal  chan struct{} // holds one token when waiting may not be empty
+	mu   sync.Mutex
+	news news
+	// proposals wait by themselves: they are not always taken.
+	proposals []*proposal
+	count     int // commands in proposals
+	closed    bool
+	signal    chan struct{} // holds one token when there may be news
+}
+
+// news is what has come in.
+type news struct {
+	reads    []*read
+	messages []*pb.Message
+	logged   []*replica.Append
+	applied  []*replica.Apply
+	errands  []func() // other things to do on the loop
+	closed   bool
 }
 
 // put adds a proposal, or says why it cannot.
@@ -126,10 +50,18 @@ func (in *inbox) put(p *proposal) error {
 	if in.count >= maxWaiting {
 		return &sheaf.Error{Code: sheaf.RateLimited, Detail: "too many batches wait for the log", RetryAfter: 100 * time.Millisecond}
 	}
-	in.waiting = append(in.waiting, p)
+	in.proposals = append(in.proposals, p)
 	in.count += len(p.cmds)
 	in.wake()
 	return nil
+}
+
+// add changes the news under the lock and wakes the loop.
+func (in *inbox) add(change func(n *news)) {
+	in.mu.Lock()
+	change(&in.news)
+	in.mu.Unlock()
+	in.wake()
 }
 
 func (in *inbox) wake() {
@@ -139,29 +71,28 @@ func (in *inbox) wake() {
 	}
 }
 
-// take waits for proposals and returns all there are; it swaps in spare as the
-// next waiting list. ok is false when the inbox is closed and empty.
-func (in *inbox) take(spare []*proposal) (batch []*proposal, ok bool) {
-	for {
-		in.mu.Lock()
-		if len(in.waiting) > 0 {
-			batch, in.waiting, in.count = in.waiting, spare[:0], 0
-			in.mu.Unlock()
-			return batch, true
-		}
-		closed := in.closed
-		in.mu.Unlock()
-		if closed {
-			return nil, false
-		}
-		<-in.signal
-	}
-}
-
-func (in *inbox) empty() bool {
+// take moves the news into into, whose lists are used again.
+func (in *inbox) take(into *news) {
+	clear(into.reads)
+	clear(into.messages)
+	clear(into.logged)
+	clear(into.applied)
+	old := *into
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return len(in.waiting) == 0
+	*into = in.news
+	into.closed = in.closed
+	in.news = news{reads: old.reads[:0], messages: old.messages[:0], logged: old.logged[:0], applied: old.applied[:0]}
+}
+
+// takeProposals returns those that wait; it swaps in spare as the next list.
+func (in *inbox) takeProposals(spare []*proposal) []*proposal {
+	clear(spare)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	taken := in.proposals
+	in.proposals, in.count = spare[:0], 0
+	return taken
 }
 
 func (in *inbox) close() {
@@ -171,7 +102,7 @@ func (in *inbox) close() {
 	in.wake()
 }
 
-// propose hands a proposal to runLog and waits until it has its results, or an error in
+// propose hands a proposal to the loop and waits until it has its results, or an error in
 // it. After an error of propose itself the proposal is still the group's.
 func (g *Group) propose(ctx context.Context, p *proposal) error {
 	if err := ctx.Err(); err != nil {
@@ -188,11 +119,11 @@ func (g *Group) propose(ctx context.Context, p *proposal) error {
 		return sheaf.Errorf(sheaf.OutcomeUnknown, "the node failed and is about to end")
 	case <-ctx.Done():
 		if p.state.CompareAndSwap(waiting, abandoned) {
-			p.leave() // until runLog comes across it
+			p.leave() // until the loop comes across it
 			return notProposed(ctx.Err())
 		}
-		// Taken: it will be applied or the process ends. An answer that is
-		// already there is better than "unknown".
+		// Taken: it is in the log or on its way. An answer that is already there is
+		// better than "unknown".
 		select {
 		case <-p.done:
 		default:

@@ -34,15 +34,20 @@ type ReadResult struct {
 // staleRetry is the wait advised when a replica is behind a session.
 const staleRetry = 50 * time.Millisecond
 
-// Read returns the keys as of one instant. With a single replica every level
-// reads the newest state; SEQUENTIAL refuses with STALE_REPLICA when even that
-// is older than After.
+// Read returns the keys as of one instant: at LINEARIZABLE of the newest state, which takes
+// a round with the other replicas unless this one is alone; at the other levels of this
+// replica's, and SEQUENTIAL refuses with STALE_REPLICA when that is older than After.
 //
 // The values are counted as in flight before they are copied; the keys are the
 // request's and are counted with it, and limits.batch_entries bounds the items.
 func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err error) {
 	if err := ctx.Err(); err != nil {
 		return ReadResult{}, &sheaf.Error{Code: sheaf.NotProposed, Err: err}
+	}
+	if req.Level == sheaf.Linearizable {
+		if err := g.Current(ctx); err != nil {
+			return ReadResult{}, err
+		}
 	}
 	view := g.cfg.Store.View()
 	defer view.Close() //nolint:errcheck // reading is over
@@ -73,7 +78,7 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err er
 		reserved += step
 		return nil
 	}
-	now := max(meta.NowMS, g.nowMS())
+	now := g.timeOf(meta)
 	result := ReadResult{Items: make([]sheaf.Item, len(req.Keys))}
 	var copies arena
 	var values int64 // bytes of the values so far
@@ -115,6 +120,51 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err er
 	}
 	result.Reserved = reserved
 	return result, nil
+}
+
+// timeOf is the time that expiry is judged by. A replica that is alone takes the wall clock,
+// because the state's own stands still while the disk does. With others a key must not
+// come back on another replica whose clock is behind: there only the state's counts, which
+// its leader moves when something is due.
+func (g *Group) timeOf(meta store.Meta) uint64 {
+	if g.alone.Load() {
+		return max(meta.NowMS, g.nowMS())
+	}
+	return meta.NowMS
+}
+
+// timeNow is timeOf the state as it is, without a view.
+func (g *Group) timeNow() uint64 {
+	if g.alone.Load() {
+		return g.nowMS()
+	}
+	return g.stateMS.Load()
+}
+
+// read is a linearizable read that waits until the state may be looked at.
+type read struct{ done chan error }
+
+func (r *read) serve()         { r.done <- nil }
+func (r *read) fail(err error) { r.done <- err }
+
+// Current returns when this replica's state has all that was acknowledged before the call.
+// It waits for a leader for as long as ctx allows.
+func (g *Group) Current(ctx context.Context) error {
+	if g.alone.Load() {
+		return nil
+	}
+	r := &read{done: make(chan error, 1)}
+	g.inbox.add(func(n *news) { n.reads = append(n.reads, r) })
+	select {
+	case err := <-r.done:
+		return err
+	case <-g.failed:
+		return sheaf.Errorf(sheaf.Draining, "the node failed and is about to end")
+	case <-g.loopDone:
+	case <-ctx.Done():
+		return &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err(), Detail: "the group did not confirm its leader in time"}
+	}
+	return sheaf.Errorf(sheaf.Draining, "the node is shutting down")
 }
 
 // reserveStepBytes is how much is counted at a time.

@@ -37,9 +37,13 @@ type rig struct {
 	nowMS  atomic.Int64
 	gate   *admission.Gate
 
-	store store.Store
-	log   *wal.Log
-	group *Group
+	store   store.Store
+	log     *wal.Log
+	journal *Journal
+	group   *Group
+	lives   uint64
+	// wrap, if not nil, puts something between the group and its store.
+	wrap func(store.Store) store.Store
 }
 
 func newRig(t failer, kind string) *rig {
@@ -70,16 +74,30 @@ func (r *rig) open() {
 	if r.store, err = r.openStore(); err != nil {
 		r.t.Fatalf("open store: %v", err)
 	}
-	replay := NewReplay(1, r.store, slog.New(slog.DiscardHandler))
-	r.log, err = wal.Open(wal.Config{FS: r.fs, Dir: "log", SegmentBytes: 64 << 10, Logger: slog.New(slog.DiscardHandler)}, replay.Visit)
+	if r.wrap != nil {
+		r.store = r.wrap(r.store)
+	}
+	if err := Seed(r.store, []uint64{1}); err != nil {
+		r.t.Fatalf("seed store: %v", err)
+	}
+	logger := slog.New(slog.DiscardHandler)
+	recovery := NewRecovery(1, r.store, 0, logger)
+	r.log, err = wal.Open(wal.Config{FS: r.fs, Dir: "log", SegmentBytes: 64 << 10, Found: recovery.Found, Logger: logger}, recovery.Visit)
 	if err != nil {
 		r.t.Fatalf("open log: %v", err)
 	}
-	r.group, err = Start(Config{
-		ID: 1, Store: r.store, Log: r.log, Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
+	saved, err := recovery.Saved(r.log)
+	if err != nil {
+		r.t.Fatalf("recover: %v", err)
+	}
+	r.journal = NewJournal(r.log, logger)
+	r.lives++
+	r.group, err = Start(context.Background(), Config{
+		ID: 1, Replica: 1, Store: r.store, Log: r.log, Journal: r.journal, Saved: saved, Incarnation: r.lives,
+		Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
 		Room: func() error { return nil }, Free: func() int64 { return -1 }, Now: r.now,
 		Fatal:  func(err error) { panic(fmt.Sprintf("group failed: %v", err)) },
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: logger,
 	})
 	if err != nil {
 		r.t.Fatalf("start group: %v", err)
@@ -90,6 +108,7 @@ func (r *rig) open() {
 func (r *rig) close() {
 	r.t.Helper()
 	r.group.Stop()
+	r.journal.Close()
 	if err := r.log.Close(); err != nil {
 		r.t.Fatalf("close log: %v", err)
 	}

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -25,8 +26,12 @@ type Scanner struct {
 // runs of the pebble store that are drained long since.
 const maxScans = 32
 
-// Scan begins a scan at the first key that has prefix and is not below start.
-func (g *Group) Scan(prefix, start []byte) (*Scanner, error) {
+// Scan begins a scan of the newest state at the first key that has prefix and is not below
+// start.
+func (g *Group) Scan(ctx context.Context, prefix, start []byte) (*Scanner, error) {
+	if err := g.Current(ctx); err != nil {
+		return nil, err
+	}
 	if g.scans.Add(1) > maxScans {
 		g.scans.Add(-1)
 		return nil, &sheaf.Error{
@@ -46,7 +51,7 @@ func (g *Group) scan(prefix, start []byte) (*Scanner, error) {
 	if err != nil {
 		return nil, readError(err)
 	}
-	return &Scanner{group: g, cursor: cursor, index: meta.Index, nowMS: g.nowMS()}, nil
+	return &Scanner{group: g, cursor: cursor, index: meta.Index, nowMS: g.timeOf(meta)}, nil
 }
 
 // Index is the log position at which the scan began: everything up to it is in
@@ -61,7 +66,7 @@ const clockEvery = 1024
 func (s *Scanner) Next() bool {
 	for s.err == nil && s.cursor.Next() {
 		if s.steps++; s.steps%clockEvery == 0 {
-			s.nowMS = s.group.nowMS()
+			s.nowMS = max(s.nowMS, s.group.timeNow())
 		}
 		record, err := wire.DecodeRecord(s.cursor.Value())
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sheafdb/sheaf"
@@ -14,27 +15,38 @@ import (
 // heldStore applies only when it is let.
 type heldStore struct {
 	store.Store
+	held          atomic.Bool
 	entered, free chan struct{}
 }
 
 func (s *heldStore) Apply(m *store.Mutations) error {
+	if !s.held.Load() {
+		return s.Store.Apply(m)
+	}
 	s.entered <- struct{}{}
 	<-s.free
 	return s.Store.Apply(m)
+}
+
+// hold starts the rig again with a store that is held from now on.
+func (r *rig) hold() *heldStore {
+	r.t.Helper()
+	r.close()
+	held := &heldStore{entered: make(chan struct{}), free: make(chan struct{})}
+	r.wrap = func(s store.Store) store.Store {
+		held.Store = s
+		return held
+	}
+	r.open()
+	held.held.Store(true)
+	return held
 }
 
 // TestBytesOfAnAbandonedBatchStayCounted: the caller has gone, its batch is in
 // memory all the same until it is applied.
 func TestBytesOfAnAbandonedBatchStayCounted(t *testing.T) {
 	r := newRig(t, "memory")
-	r.group.Stop()
-	held := &heldStore{Store: r.store, entered: make(chan struct{}), free: make(chan struct{})}
-	cfg := r.group.cfg
-	cfg.Store = held
-	var err error
-	if r.group, err = Start(cfg); err != nil {
-		t.Fatal(err)
-	}
+	held := r.hold()
 	defer r.close()
 	ctx, cancel := context.WithCancel(context.Background())
 	answer := make(chan error)
@@ -62,19 +74,13 @@ func TestBytesOfAnAbandonedBatchStayCounted(t *testing.T) {
 // what is free; the batch is written as it was sent.
 func TestAnAbandonedBatchKeepsItsBytes(t *testing.T) {
 	r := newRig(t, "memory")
-	r.group.Stop()
-	held := &heldStore{Store: r.store, entered: make(chan struct{}), free: make(chan struct{})}
-	cfg := r.group.cfg
-	cfg.Store = held
-	var err error
-	if r.group, err = Start(cfg); err != nil {
-		t.Fatal(err)
-	}
+	held := r.hold()
 	defer r.close()
 	cmd := r.command("id", put("a", "0123456789"))
 	raw := cmd.Entries.Raw()
 	cmd.Source = wire.NewBuffer(len(raw))
 	copy(cmd.Source.Bytes(), raw)
+	var err error
 	if cmd.Entries, err = wire.ParseEntries(cmd.Source.Bytes(), r.limits); err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +117,7 @@ func TestKeysExpireWhileTheStateStandsStill(t *testing.T) {
 	r.commit(r.command("", e))
 	r.group.Stop() // nothing moves the state's clock any more
 	defer func() {
+		r.journal.Close()
 		if err := errors.Join(r.log.Close(), r.store.Close()); err != nil {
 			t.Error(err)
 		}
@@ -126,7 +133,7 @@ func TestKeysExpireWhileTheStateStandsStill(t *testing.T) {
 	if _, version := r.get("a"); version != 0 {
 		t.Error("an expired key came back")
 	}
-	scanner, err := r.group.Scan(nil, nil)
+	scanner, err := r.group.Scan(context.Background(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ type identity struct {
 	Created time.Time `json:"created"`
 }
 
-const dataFormat = 1
+const dataFormat = 2
 
 const (
 	lockFile     = "LOCK"

@@ -25,6 +25,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/config"
 	"github.com/sheafdb/sheaf/internal/coordinator"
 	"github.com/sheafdb/sheaf/internal/group"
+	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/rpc"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/telemetry"
@@ -45,6 +46,9 @@ type Options struct {
 // groupID is the number of the node's one group in the log.
 const groupID = 1
 
+// replicaID is the node's number among the group's replicas.
+const replicaID = 1
+
 // Node is one running node.
 type Node struct {
 	cfg     config.Config
@@ -53,6 +57,8 @@ type Node struct {
 	disk    *diskGuard
 	store   store.Store
 	log     *wal.Log
+	journal *group.Journal
+	saved   replica.Saved
 	group   *group.Group
 	core    *coordinator.Coordinator
 	gate    *admission.Gate
@@ -124,8 +130,10 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.dir.claim(); err != nil {
 		return err
 	}
-	n.group, err = group.Start(group.Config{
-		ID: groupID, Store: n.store, Log: n.log, Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
+	n.journal = group.NewJournal(n.log, n.opts.Logger)
+	n.group, err = group.Start(ctx, group.Config{
+		ID: groupID, Replica: replicaID, Store: n.store, Log: n.log, Journal: n.journal,
+		Saved: n.saved, Incarnation: uint64(n.began.UnixNano()), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
 		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, LogMostBytes: n.disk.sizes.logMost, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
 	})
 	if err != nil {
@@ -145,29 +153,30 @@ func (n *Node) recover(ctx context.Context) error {
 	if n.store, err = openStore(n); err != nil {
 		return fmt.Errorf("open the %s store: %w", n.cfg.Store, err)
 	}
-	replay := group.NewReplay(groupID, n.store, n.opts.Logger)
+	if err := group.Seed(n.store, []uint64{replicaID}); err != nil {
+		return fmt.Errorf("begin the %s store: %w", n.cfg.Store, err)
+	}
+	recovery := group.NewRecovery(groupID, n.store, 0, n.opts.Logger)
 	began := time.Now()
 	n.log, err = wal.Open(wal.Config{
-		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: n.disk.sizes.segment, Recycled: n.disk.sizes.recycled, Logger: n.opts.Logger,
+		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: n.disk.sizes.segment, Recycled: n.disk.sizes.recycled, Found: recovery.Found, Logger: n.opts.Logger,
 	}, func(e wal.Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return replay.Visit(e)
+		return recovery.Visit(e)
 	})
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	if last := n.log.EndIndex(groupID); last < replay.Applied() {
-		return store.Corruptf(n.dir.logDir(), "the log ends at entry %d but the store has entry %d: acknowledged batches may be missing", last, replay.Applied())
+	if last := n.log.EndIndex(groupID); n.dir.fresh && last > 0 {
+		return store.Corruptf(n.dir.file(identityFile), "the file is missing, but the log has been written to, up to entry %d", last)
 	}
-	if n.dir.fresh && replay.Applied() > 0 {
-		return store.Corruptf(n.dir.file(identityFile), "the file is missing, but the log holds %d entries", replay.Applied())
+	if recovery.Count() > 0 {
+		n.opts.Logger.Info("log replayed", "entries", recovery.Count(), "index", recovery.Applied(), "took_ms", time.Since(began).Milliseconds())
 	}
-	if replay.Count() > 0 {
-		n.opts.Logger.Info("log replayed", "entries", replay.Count(), "index", replay.Applied(), "took_ms", time.Since(began).Milliseconds())
-	}
-	return nil
+	n.saved, err = recovery.Saved(n.log)
+	return err
 }
 
 // serve opens the faces to requests.
@@ -270,6 +279,9 @@ func (n *Node) release() error {
 	n.serving.Wait()
 	if n.disk != nil {
 		n.disk.stop()
+	}
+	if n.journal != nil {
+		n.journal.Close()
 	}
 	if n.log != nil {
 		errs = append(errs, n.log.Close())

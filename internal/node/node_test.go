@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -156,7 +157,7 @@ func TestADataDirectoryIsRefusedByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("damaged identity", testConfig(dir), identityFile, "backup")
-	if err := os.WriteFile(identity, []byte(strings.Replace(string(saved), `"format": 1`, `"format": 99`, 1)), 0o600); err != nil {
+	if err := os.WriteFile(identity, []byte(strings.Replace(string(saved), fmt.Sprintf(`"format": %d`, dataFormat), `"format": 99`, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	expect("newer format", testConfig(dir), "format 99")

@@ -28,9 +28,9 @@ type Config struct {
 	ElectionTicks, HeartbeatTicks int
 	// MessageBytes bounds the entries of one message, InflightBytes those on their way to
 	// one follower, ApplyBytes those that are applied at a time, each but for a single
-	// larger entry; UncommittedBytes what a leader logs ahead of its quorum.
-	MessageBytes, InflightBytes, ApplyBytes, UncommittedBytes uint64
-	Logger                                                    *slog.Logger
+	// larger entry. What is proposed in one turn is sent at once, whatever its size.
+	MessageBytes, InflightBytes, ApplyBytes uint64
+	Logger                                  *slog.Logger
 }
 
 // maxInflightMessages bounds the messages with entries on their way to one follower.
@@ -38,14 +38,21 @@ const maxInflightMessages = 256
 
 // Core is one replica. It is not safe for concurrent use.
 type Core struct {
-	id        uint64
-	node      *raft.RawNode
-	tail      *Tail
-	applied   uint64
+	id      uint64
+	node    *raft.RawNode
+	tail    *Tail
+	applied uint64
+	// appliedTerm is the term of the entry at applied, 0 before the first of this run.
+	appliedTerm uint64
+	// unsaved is the newest hard state, if no Append has had it that is written.
+	unsaved   hardState
 	office    office
 	proposals proposals
 	reads     reads
 }
+
+// hardState is raft's, all nil if there is none.
+type hardState struct{ term, vote, commit *uint64 }
 
 // office is who leads, as far as this replica knows.
 type office struct {
@@ -59,20 +66,19 @@ type office struct {
 // New returns a replica that stands where its tail and its state machine do.
 func New(cfg Config) (*Core, error) {
 	node, err := raft.NewRawNode(&raft.Config{
-		ID:                        cfg.ID,
-		ElectionTick:              cfg.ElectionTicks,
-		HeartbeatTick:             cfg.HeartbeatTicks,
-		Storage:                   cfg.Tail,
-		Applied:                   cfg.Applied,
-		AsyncStorageWrites:        true,
-		MaxSizePerMsg:             cfg.MessageBytes,
-		MaxCommittedSizePerReady:  cfg.ApplyBytes,
-		MaxUncommittedEntriesSize: cfg.UncommittedBytes,
-		MaxInflightMsgs:           maxInflightMessages,
-		MaxInflightBytes:          cfg.InflightBytes,
-		CheckQuorum:               true,
-		PreVote:                   true,
-		ReadOnlyOption:            raft.ReadOnlySafe,
+		ID:                       cfg.ID,
+		ElectionTick:             cfg.ElectionTicks,
+		HeartbeatTick:            cfg.HeartbeatTicks,
+		Storage:                  cfg.Tail,
+		Applied:                  cfg.Applied,
+		AsyncStorageWrites:       true,
+		MaxSizePerMsg:            cfg.MessageBytes,
+		MaxCommittedSizePerReady: cfg.ApplyBytes,
+		MaxInflightMsgs:          maxInflightMessages,
+		MaxInflightBytes:         cfg.InflightBytes,
+		CheckQuorum:              true,
+		PreVote:                  true,
+		ReadOnlyOption:           raft.ReadOnlySafe,
 		// The leader stamps its clock into commands, so only it may log them.
 		DisableProposalForwarding: true,
 		StepDownOnRemoval:         true,
@@ -86,6 +92,7 @@ func New(cfg Config) (*Core, error) {
 		proposals: proposals{logged: make(map[uint64]logged)},
 		reads:     newReads(cfg.Incarnation, cfg.ElectionTicks),
 	}
+	c.proposals.message.Type, c.proposals.message.From = pb.MsgProp.Enum(), &c.id
 	c.office = c.officeNow()
 	return c, nil
 }
@@ -121,6 +128,23 @@ func (c *Core) SnapshotSent(to uint64, ok bool) {
 	}
 	c.node.ReportSnapshot(to, status)
 }
+
+// Alone says that this replica leads its group and is its only voter, and that its state
+// machine has all that anybody was told of: a read of it needs no round with others. It
+// holds until Work hands out a change of the replicas, so whoever publishes it does that
+// before he sends what that Work has.
+func (c *Core) Alone() bool {
+	conf := c.tail.conf
+	return c.Settled() &&
+		len(conf.GetVoters()) == 1 && conf.GetVoters()[0] == c.id && len(conf.GetVotersOutgoing()) == 0
+}
+
+// Settled says that this replica leads, and that its state machine has an entry of its term:
+// it is where the leader before it left off, or beyond.
+func (c *Core) Settled() bool { return c.office.leading && c.appliedTerm == c.office.term }
+
+// Trim drops from the tail what is applied, but for so many bytes of the newest entries.
+func (c *Core) Trim(bytes int64) { c.tail.Trim(bytes, c.applied) }
 
 // Status is what a replica says of itself.
 type Status struct {

@@ -23,7 +23,7 @@ func newAlone(t *testing.T) *alone {
 	tail := newTestTail(t, Saved{Conf: &pb.ConfState{Voters: []uint64{1}}, AppliedIndex: 1, AppliedTerm: 1})
 	core, err := New(Config{
 		ID: 1, Incarnation: 1, Tail: tail, Applied: 1, ElectionTicks: 10, HeartbeatTicks: 1,
-		MessageBytes: 1 << 20, InflightBytes: 1 << 20, ApplyBytes: 1 << 20, UncommittedBytes: 1 << 20,
+		MessageBytes: 1 << 20, InflightBytes: 1 << 20, ApplyBytes: 1 << 20,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -42,9 +42,7 @@ func (a *alone) turn() {
 		a.refused = append(a.refused, w.Refused...)
 		a.reads = append(a.reads, w.Reads...)
 		if w.Append != nil {
-			if w.Append.Sync {
-				a.syncs++
-			}
+			a.syncs++
 			a.core.Logged(w.Append)
 		}
 		if w.Apply != nil {
@@ -119,7 +117,7 @@ func TestNothingIsRepliedBeforeItIsLogged(t *testing.T) {
 	tail := newTestTail(t, Saved{Conf: &pb.ConfState{Voters: []uint64{1, 2, 3}}, AppliedIndex: 1, AppliedTerm: 1})
 	core, err := New(Config{
 		ID: 2, Incarnation: 1, Tail: tail, Applied: 1, ElectionTicks: 10, HeartbeatTicks: 1,
-		MessageBytes: 1 << 20, InflightBytes: 1 << 20, ApplyBytes: 1 << 20, UncommittedBytes: 1 << 20,
+		MessageBytes: 1 << 20, InflightBytes: 1 << 20, ApplyBytes: 1 << 20,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -141,9 +139,6 @@ func TestNothingIsRepliedBeforeItIsLogged(t *testing.T) {
 		}
 		if w.Append != nil {
 			replies += len(w.Append.Replies)
-			if len(w.Append.Replies) > 0 && !w.Append.Sync {
-				t.Error("a reply does not wait for the disk")
-			}
 			core.Logged(w.Append)
 		}
 	}

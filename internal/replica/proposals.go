@@ -15,11 +15,19 @@ type proposals struct {
 	next []proposal
 	// logged are those in raft's log, by index.
 	logged map[uint64]logged
+	// message is what raft is given them in; it keeps nothing of it.
+	message pb.Message
 }
+
+// emptyEntry is copied by raft for every command.
+var emptyEntry = &pb.Entry{}
 
 type proposal struct {
 	token Token
 	entry *pb.Entry
+	// data is that of a command. raft copies what it is given, so it gets an empty entry,
+	// which is filled when it has its place.
+	data []byte
 }
 
 // logged is a proposal that got a place in the log. Only an entry of that term there is it.
@@ -29,12 +37,12 @@ type logged struct {
 }
 
 // Propose offers a command to the log. What becomes of it is in Work: Refused, Unknown,
-// Lost, or an entry of Apply with the token. Proposals wait while raft has too much that
-// is not committed, or hands its office over.
+// Lost, or an entry of Apply with the token. Proposals wait while raft hands its office
+// over. How much is on its way is for the driver to bound.
 //
 // The core keeps data, which must not change any more.
 func (c *Core) Propose(token Token, data []byte) {
-	c.proposals.next = append(c.proposals.next, proposal{token, &pb.Entry{Data: data}})
+	c.proposals.next = append(c.proposals.next, proposal{token: token, entry: emptyEntry, data: data})
 }
 
 // ProposeChange offers a change of the group's replicas. raft takes one at a time: an
@@ -44,7 +52,7 @@ func (c *Core) ProposeChange(token Token, change *pb.ConfChangeV2) error {
 	if err != nil {
 		return err
 	}
-	c.proposals.next = append(c.proposals.next, proposal{token, &pb.Entry{Type: kind.Enum(), Data: data}})
+	c.proposals.next = append(c.proposals.next, proposal{token: token, entry: &pb.Entry{Type: kind.Enum(), Data: data}})
 	return nil
 }
 
@@ -63,15 +71,15 @@ func (c *Core) propose(w *Work) (given int) {
 		p.next = p.next[:0]
 		return 0
 	}
-	entries := make([]*pb.Entry, len(p.next))
+	p.message.Entries = p.message.Entries[:0]
 	for i := range p.next {
-		entries[i] = p.next[i].entry
+		p.message.Entries = append(p.message.Entries, p.next[i].entry)
 	}
-	err := c.node.Step(&pb.Message{Type: pb.MsgProp.Enum(), From: &c.id, Entries: entries})
-	if errors.Is(err, raft.ErrProposalDropped) {
+	err := c.node.Step(&p.message)
+	if errors.Is(err, raft.ErrProposalDropped) { // it is handing its office over
 		return 0
 	}
-	return len(entries)
+	return len(p.next)
 }
 
 // place notes where in the log the proposals are that raft has just been given: the last
@@ -80,6 +88,9 @@ func (c *Core) place(entries []*pb.Entry) {
 	p := &c.proposals
 	for i, e := range entries {
 		p.logged[e.GetIndex()] = logged{p.next[i].token, e.GetTerm()}
+		if data := p.next[i].data; data != nil {
+			e.Data = data // raft's own entry, to which messages of this turn point
+		}
 	}
 	clear(p.next)
 	p.next = p.next[:0]

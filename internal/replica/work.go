@@ -28,18 +28,16 @@ type Office struct {
 }
 
 // Append is for the log: first the entries, which replace all that the log has from the
-// first index on, and the hard state, in one atomic write. They must be in the log's files
-// in the order of the Appends.
+// first index on, and the hard state, in one atomic write that is durable before Logged. They
+// must be in the log's files in the order of the Appends.
 type Append struct {
 	Entries []*pb.Entry
-	// HardState is nil when it has not changed.
+	// HardState is nil when the log has it.
 	HardState *pb.HardState
 	// Snapshot, if not nil, is the state that takes the place of all entries up to its
 	// index: the driver makes it the store's, durably and as a whole, after all Applies
 	// before it.
 	Snapshot *pb.Snapshot
-	// Sync: the write must be durable before Logged. Otherwise it need not be made.
-	Sync bool
 	// Replies go to other replicas once it is.
 	Replies []*pb.Message
 
@@ -116,9 +114,17 @@ func (c *Core) changeOffice(w *Work) {
 }
 
 func (c *Core) appendOf(m *pb.Message) *Append {
-	a := &Append{Entries: m.GetEntries(), Snapshot: m.GetSnapshot()}
 	if m.Term != nil { // raft sets the three together or none
-		a.HardState = &pb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
+		c.unsaved = hardState{m.Term, m.Vote, m.Commit}
+	}
+	// A commit index alone is not worth a write: a replica that restarts learns it again.
+	if len(m.GetResponses()) == 0 {
+		return nil
+	}
+	a := &Append{Entries: m.GetEntries(), Snapshot: m.GetSnapshot()}
+	if h := c.unsaved; h.term != nil {
+		a.HardState = &pb.HardState{Term: h.term, Vote: h.vote, Commit: h.commit}
+		c.unsaved = hardState{}
 	}
 	for _, reply := range m.GetResponses() {
 		if reply.GetTo() == c.id {
@@ -127,8 +133,6 @@ func (c *Core) appendOf(m *pb.Message) *Append {
 			a.Replies = append(a.Replies, reply)
 		}
 	}
-	// A commit index alone is not worth a write: a replica that restarts learns it again.
-	a.Sync = len(m.GetResponses()) > 0
 	return a
 }
 
@@ -137,7 +141,7 @@ func (c *Core) Logged(a *Append) {
 	// The tail first: raft looks into it when it hears of this.
 	if a.Snapshot != nil {
 		c.tail.restore(a.Snapshot)
-		c.applied = a.Snapshot.GetMetadata().GetIndex()
+		c.applied, c.appliedTerm = a.Snapshot.GetMetadata().GetIndex(), 0
 	}
 	c.tail.append(a.Entries)
 	if a.HardState != nil {
@@ -169,7 +173,10 @@ func (c *Core) applyOf(m *pb.Message, w *Work) *Apply {
 // Applied says that the state machine has all of an Apply, and of those before it. It need
 // not be durable.
 func (c *Core) Applied(a *Apply) {
-	c.applied = max(c.applied, a.Entries[len(a.Entries)-1].Index)
+	last := &a.Entries[len(a.Entries)-1]
+	if last.Index > c.applied {
+		c.applied, c.appliedTerm = last.Index, last.Term
+	}
 	for _, m := range a.own {
 		_ = c.node.Step(m)
 	}

@@ -68,7 +68,7 @@ func (s *Server) scan(c *call) error {
 	if err := proto.Unmarshal(msg, &in); err != nil {
 		return sheaf.Invalid("request", "is not a ScanRequest: %s", err)
 	}
-	scanner, err := c.core.Scan(in.Prefix, in.Start)
+	scanner, err := c.core.Scan(c.stream.Context(), in.Prefix, in.Start)
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ func (n *node) start() {
 		n.core, err = replica.New(replica.Config{
 			ID: n.id, Incarnation: n.life, Tail: n.tail, Applied: applied.Index,
 			ElectionTicks: electionTicks, HeartbeatTicks: heartbeatTicks,
-			MessageBytes: 2 << 10, InflightBytes: 16 << 10, ApplyBytes: 4 << 10, UncommittedBytes: 16 << 10,
+			MessageBytes: 2 << 10, InflightBytes: 16 << 10, ApplyBytes: 4 << 10,
 			Logger: slog.New(slog.DiscardHandler),
 		})
 	}
@@ -124,9 +124,7 @@ func (n *node) crash() {
 		if n.w.chance(2) {
 			break
 		}
-		if a.Sync {
-			n.disk.write(n.w, a)
-		}
+		n.disk.write(n.w, a)
 	}
 	n.disk.unsynced = nil
 	for token := replica.Token(1); token <= n.lastToken; token++ { // a map has no order
@@ -212,12 +210,9 @@ func (n *node) beginAppend() {
 		return
 	}
 	n.appending = true
-	delay := time.Duration(0)
-	if a.Sync {
-		delay = w.between(100*time.Microsecond, 3*time.Millisecond)
-		if !w.calm && w.chance(100) {
-			delay = w.between(50*time.Millisecond, 800*time.Millisecond) // a disk that hangs
-		}
+	delay := w.between(100*time.Microsecond, 3*time.Millisecond)
+	if !w.calm && w.chance(100) {
+		delay = w.between(50*time.Millisecond, 800*time.Millisecond) // a disk that hangs
 	}
 	early := w.cfg.Mutant == ReplyBeforeSync
 	if early {
@@ -225,7 +220,6 @@ func (n *node) beginAppend() {
 	}
 	n.soon(delay, func() {
 		switch {
-		case !a.Sync:
 		case w.cfg.Mutant == SkipSync && a.Snapshot == nil && w.chance(10):
 			n.disk.unsynced = append(n.disk.unsynced, a)
 		default:

@@ -30,6 +30,8 @@ const (
 	Attempts Space = 4
 	// Held maps a key to who keeps writers off it (wire.Holder).
 	Held Space = 5
+	// Own is what the group keeps of itself, beside its Meta.
+	Own Space = 6
 )
 
 // Meta is the state of a group beside its keys. It is written with every apply.

@@ -33,7 +33,10 @@ type Config struct {
 	// back. A segment that is recycled need not be written through again, which
 	// saves as many bytes as it will hold.
 	Recycled int
-	Logger   *slog.Logger
+	// Found, if not nil, is called by Open with the hard state of each group, before
+	// any entry is visited.
+	Found  func(HardState)
+	Logger *slog.Logger
 }
 
 // DefaultConfig returns the defaults; Dir is left to the caller.

@@ -64,6 +64,11 @@ func (l *Log) open(visit func(Entry) error) error {
 	if err := l.scrapLeftovers(r); err != nil {
 		return err
 	}
+	if l.cfg.Found != nil {
+		for _, g := range l.index.order {
+			l.cfg.Found(g.state)
+		}
+	}
 	if visit == nil {
 		return nil
 	}

@@ -53,17 +53,11 @@ func newRig(t testing.TB, change func(*sheaf.Limits)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const groupID = 1
-	replay := group.NewReplay(groupID, s, logger)
-	log, err := wal.Open(wal.Config{Dir: filepath.Join(dir, "log"), SegmentBytes: 1 << 20, Logger: logger}, replay.Visit)
-	if err != nil {
-		t.Fatal(err)
-	}
 	gate := admission.NewGate(limits.InFlightBytes)
-	g, err := group.Start(group.Config{
-		ID: groupID, Store: s, Log: log, Limits: limits, Gate: gate, Room: func() error { return nil }, Free: func() int64 { return -1 }, LogBytes: 512 << 20,
+	g, err := group.OpenSolo(t.Context(), group.Config{
+		Store: s, Limits: limits, Gate: gate, Room: func() error { return nil }, Free: func() int64 { return -1 }, LogBytes: 512 << 20,
 		Now: time.Now, Fatal: func(err error) { t.Error("fatal:", err) }, Logger: logger,
-	})
+	}, wal.Config{Dir: filepath.Join(dir, "log"), SegmentBytes: 1 << 20, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +77,7 @@ func newRig(t testing.TB, change func(*sheaf.Limits)) *rig {
 			t.Errorf("%d bytes are still counted in flight", now)
 		}
 		c.Close(context.Background())
-		g.Stop()
-		if err := log.Close(); err != nil {
+		if err := g.Close(); err != nil {
 			t.Error(err)
 		}
 		if err := s.Close(); err != nil {

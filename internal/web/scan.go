@@ -30,7 +30,7 @@ func (a *api) scan(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	scanner, err := a.cfg.Coordinator.Scan(prefix, start)
+	scanner, err := a.cfg.Coordinator.Scan(x.r.Context(), prefix, start)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (s *Store) prepare(m *store.Mutations) (size int64, err error) {
 		op := &m.Ops[i]
 		size += recordBytes + int64(len(op.Key)+len(op.Head)+len(op.Value))
 		switch op.Space {
-		case store.Data, store.Rows, store.Attempts, store.Held:
+		case store.Data, store.Rows, store.Attempts, store.Held, store.Own:
 			table := tableIndex(op.Space)
 			s.batches[table] = append(s.batches[table],
 				shardmap.BytesEntry{Key: op.Key, Prefix: op.Head, Value: op.Value, Delete: op.Delete})

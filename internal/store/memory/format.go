@@ -75,7 +75,7 @@ var errMalformed = errors.New("malformed record")
 // cutRecord takes the first record off data. Key and value view data.
 func cutRecord(data []byte) (space store.Space, key, value, rest []byte, err error) {
 	space = store.Space(data[0])
-	if space < store.Data || space > store.Held {
+	if space < store.Data || space > store.Own {
 		return 0, nil, nil, nil, errMalformed
 	}
 	data = data[1:]

@@ -37,7 +37,7 @@ type frozen interface {
 }
 
 // Due is the B-tree; every other space has a table.
-const tableCount = 4
+const tableCount = 5
 
 func tableIndex(space store.Space) int {
 	if space > store.Due {
@@ -47,7 +47,7 @@ func tableIndex(space store.Space) int {
 }
 
 // tableSpaces are the tables' spaces, by tableIndex.
-var tableSpaces = [tableCount]store.Space{store.Data, store.Rows, store.Attempts, store.Held}
+var tableSpaces = [tableCount]store.Space{store.Data, store.Rows, store.Attempts, store.Held, store.Own}
 
 func newTable(kind TableKind) table {
 	if kind == SyncMap {

@@ -32,7 +32,7 @@ func (v *view) Meta() store.Meta { return v.store.meta }
 // Get returns the record's own bytes.
 func (v *view) Get(space store.Space, key []byte) ([]byte, bool, error) {
 	switch space {
-	case store.Data, store.Rows, store.Attempts, store.Held:
+	case store.Data, store.Rows, store.Attempts, store.Held, store.Own:
 		value, ok := v.store.tables[tableIndex(space)].get(key)
 		return value, ok, nil
 	case store.Due:

@@ -28,7 +28,7 @@ func (s *Store) apply(m *store.Mutations) error {
 	s.hashes = s.hashes[:0]
 	for i := range m.Ops {
 		op := &m.Ops[i]
-		if op.Space < store.Data || op.Space > store.Held {
+		if op.Space < store.Data || op.Space > store.Own {
 			return fmt.Errorf("unknown space %d", op.Space)
 		}
 		size += recordBytes(op)

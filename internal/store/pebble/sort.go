@@ -24,8 +24,8 @@ type sortItem struct {
 // sort returns the newest record of every key. The result is valid until the next call.
 func (s *sorter) sort(r *run) []sortItem {
 	s.items = slices.Grow(s.items[:0], r.count)
-	var common [store.Held + 1][]byte
-	var seen [store.Held + 1]bool
+	var common [store.Own + 1][]byte
+	var seen [store.Own + 1]bool
 	r.eachInOrder(func(address uint32, rec record) {
 		space := rec.space()
 		s.items = append(s.items, sortItem{address: address, space: space})

@@ -73,7 +73,7 @@ func (w *workload) stateAt(index uint64) state {
 }
 
 // spaces are all there are.
-var spaces = []store.Space{store.Data, store.Rows, store.Due, store.Attempts, store.Held}
+var spaces = []store.Space{store.Data, store.Rows, store.Due, store.Attempts, store.Held, store.Own}
 
 // model is a store as maps.
 type model struct {

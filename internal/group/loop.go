@@ -1,0 +1,340 @@
+package group
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/replica"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// maxRoundBytes bounds what is proposed in one turn, but for a single larger batch.
+const maxRoundBytes = 64 << 20
+
+// maxCatchUp bounds the Ticks of one round: seven years of hours.
+const maxCatchUp = 1 << 16
+
+// loop is what runLoop alone touches. Nothing in it waits: not for the disk, not for the
+// state machine, not for the network.
+type loop struct {
+	core *replica.Core
+	news news
+	// proposals are those of this turn.
+	proposals []*proposal
+	// waiters are the commands on their way through the log.
+	waiters map[replica.Token]waiter
+	// readers wait until the state may be read.
+	readers map[replica.Token]*read
+	token   replica.Token
+	// appends and applies are on their way to the log and the state machine.
+	appends, applies int
+	header           []byte
+	stampedMS        uint64 // the clock after the last command
+	closing          time.Time
+}
+
+// runLoop drives the replica: it tells it the news and does what that makes there is to do.
+func (g *Group) runLoop() {
+	defer close(g.loopDone)
+	ticker := time.NewTicker(tickInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-g.inbox.signal:
+		case <-ticker.C:
+			g.loop.core.Tick()
+		case <-g.failed:
+			return // callers are told by the same channel
+		}
+		g.turn()
+		if g.drained() {
+			return
+		}
+	}
+}
+
+// turn takes the news.
+func (g *Group) turn() {
+	l := &g.loop
+	g.inbox.take(&l.news)
+	for _, do := range l.news.errands {
+		do()
+	}
+	for _, a := range l.news.logged {
+		l.appends--
+		l.core.Logged(a)
+		g.cfg.Send(a.Replies)
+	}
+	for _, a := range l.news.applied {
+		l.applies--
+		l.core.Applied(a)
+	}
+	for _, m := range l.news.messages {
+		l.core.Step(m)
+	}
+	for _, r := range l.news.reads {
+		l.token++
+		l.readers[l.token] = r
+		l.core.Read(l.token)
+	}
+	g.work()
+	g.takeProposals()
+	g.work()
+	g.trim()
+}
+
+// takeProposals offers what waits, if it can go on now. It waits while the log is written
+// to, to share the next round, and because whoever gives up before that has written nothing;
+// while the log is to be cut; and in a new leader until its state's time is known.
+func (g *Group) takeProposals() {
+	l := &g.loop
+	room, wait := g.cut.room()
+	if wait || l.appends > 0 || g.office.Load().Leading && !l.core.Settled() {
+		return
+	}
+	l.proposals = g.inbox.takeProposals(l.proposals)
+	g.offer(g.withRoom(claim(l.proposals), room))
+}
+
+// claim takes the proposals whose callers still wait.
+func claim(waitingOnes []*proposal) []*proposal {
+	live := waitingOnes[:0]
+	for _, p := range waitingOnes {
+		if p.state.CompareAndSwap(waiting, taken) {
+			live = append(live, p)
+		} else {
+			p.drop()
+		}
+	}
+	return live
+}
+
+// withRoom refuses what the disk or the log has no room for. Ticks always have: they free
+// what has expired.
+func (g *Group) withRoom(live []*proposal, err error) []*proposal {
+	if len(live) == 0 {
+		return nil
+	}
+	if err == nil {
+		if err = g.cfg.Room(); err == nil {
+			return live
+		}
+		g.cut.start(true) // what it frees may be enough
+	}
+	return slices.DeleteFunc(live, func(p *proposal) bool {
+		if p.ticksOnly() {
+			return false
+		}
+		p.finish(err)
+		return true
+	})
+}
+
+// offer proposes in rounds.
+func (g *Group) offer(live []*proposal) {
+	for len(live) > 0 {
+		n := roundLen(live)
+		now := g.nowMS()
+		for _, tick := range g.catchUp(now) {
+			g.offerOne(tick, now)
+		}
+		for _, p := range live[:n] {
+			g.offerOne(p, now)
+		}
+		if live = live[n:]; len(live) > 0 {
+			g.work()
+		}
+	}
+}
+
+// roundLen is how many proposals fit one round: at least one.
+func roundLen(live []*proposal) int {
+	size := int64(0)
+	for n, p := range live {
+		if size += p.size(); size > maxRoundBytes && n > 0 {
+			return n
+		}
+	}
+	return len(live)
+}
+
+// offerOne stamps a proposal's commands and makes log entries of them, which own their
+// bytes: they stay in memory for as long as another replica may need them.
+func (g *Group) offerOne(p *proposal, now uint64) {
+	l := &g.loop
+	for n, cmd := range p.cmds {
+		g.stamp(cmd, now)
+		l.header = cmd.AppendHeader(l.header[:0])
+		data := append(l.header[:len(l.header):len(l.header)], cmd.Entries.Raw()...)
+		if len(cmd.Entries.Raw()) == 0 {
+			data = slices.Clone(l.header)
+		}
+		l.token++
+		l.waiters[l.token] = waiter{p, n}
+		l.core.Propose(l.token, data)
+	}
+}
+
+// stamp puts into a command what apply must not find out for itself.
+func (g *Group) stamp(cmd *wire.Command, nowMS uint64) {
+	cmd.NowMS = nowMS
+	cmd.RetentionMS = uint64(g.cfg.Limits.RequestIDRetention.Milliseconds())
+	cmd.MaxRows = uint64(g.cfg.Limits.RequestIDs)
+}
+
+// catchUp returns the Ticks that bring the group's clock within one step of now:
+// after a node was off for long, or its machine slept.
+func (g *Group) catchUp(now uint64) []*proposal {
+	l := &g.loop
+	l.stampedMS = max(l.stampedMS, g.stateMS.Load())
+	if l.stampedMS == 0 { // the first stamp is taken as it is
+		l.stampedMS = now
+	}
+	var ticks []*proposal
+	for ; now > l.stampedMS+apply.MaxClockStepMS && len(ticks) < maxCatchUp; l.stampedMS += apply.MaxClockStepMS {
+		ticks = append(ticks, g.newProposal(&wire.Command{Kind: wire.Tick}))
+	}
+	l.stampedMS = max(l.stampedMS, now)
+	return ticks
+}
+
+// work does what there is to do.
+func (g *Group) work() {
+	l := &g.loop
+	for {
+		w, any := l.core.Work()
+		if !any {
+			break
+		}
+		g.alone.Store(l.core.Alone()) // before anybody is sent anything
+		if w.Office != nil {
+			g.takeOffice(w.Office)
+		}
+		if len(w.Send) > 0 {
+			g.cfg.Send(w.Send)
+		}
+		for _, token := range w.Refused {
+			g.refuse(token)
+		}
+		for _, token := range w.Reads {
+			l.readers[token].serve()
+			delete(l.readers, token)
+		}
+		if a := w.Append; a != nil {
+			l.appends++
+			g.cfg.Journal.write(g, a)
+		}
+		g.pass(&w)
+	}
+	g.alone.Store(l.core.Alone())
+}
+
+// refuse answers the caller of a command that is not in the log: this replica does not lead.
+func (g *Group) refuse(token replica.Token) {
+	w := g.loop.waiters[token]
+	delete(g.loop.waiters, token)
+	if w.p.missing--; w.p.missing == 0 { // the commands of a proposal are refused together
+		w.p.finish(g.notLeader())
+	}
+}
+
+// pass gives the applier what is committed, and what will never be known.
+func (g *Group) pass(w *replica.Work) {
+	l := &g.loop
+	t := task{apply: w.Apply, lost: l.take(w.Lost), unknown: l.take(w.Unknown)}
+	if w.Apply == nil && len(t.lost)+len(t.unknown) == 0 {
+		return
+	}
+	if w.Apply != nil {
+		l.applies++
+		t.waiters = make([]waiter, len(w.Apply.Entries))
+		for i := range w.Apply.Entries {
+			if token := w.Apply.Entries[i].Token; token != 0 {
+				t.waiters[i] = l.waiters[token]
+				delete(l.waiters, token)
+				t.waiters[i].p.commit()
+			}
+		}
+	}
+	g.tasks.put(t)
+}
+
+// take removes waiters.
+func (l *loop) take(tokens []replica.Token) []waiter {
+	var out []waiter
+	for _, token := range tokens {
+		out = append(out, l.waiters[token])
+		delete(l.waiters, token)
+	}
+	return out
+}
+
+// commit notes that one more of the proposal's commands is committed.
+func (p *proposal) commit() {
+	if p.missing--; p.missing > 0 {
+		return
+	}
+	p.committed = time.Now()
+	p.timing.Log = p.committed.Sub(p.queued)
+	if p.onDisk != nil {
+		close(p.onDisk)
+	}
+}
+
+// takeOffice publishes who leads.
+func (g *Group) takeOffice(o *replica.Office) {
+	g.office.Store(o)
+	g.cfg.Logger.Info("leader changed", "group", g.cfg.ID, "leader", o.Leader, "term", o.Term, "here", o.Leading)
+}
+
+// trim lets go of log entries that no other replica will need.
+func (g *Group) trim() {
+	keep := g.cfg.TailBytes
+	if g.alone.Load() {
+		keep = 0
+	}
+	g.loop.core.Trim(keep)
+}
+
+// drainPatience is how long a group that stops waits for what is on its way: a leader
+// without a quorum would wait for ever.
+const drainPatience = 5 * time.Second
+
+// drained says that the loop may end: nothing new comes, and all that came has its answer.
+func (g *Group) drained() bool {
+	l := &g.loop
+	if !l.news.closed {
+		return false
+	}
+	if l.closing.IsZero() {
+		l.closing = time.Now()
+	}
+	if !g.inbox.idle() || l.appends+l.applies > 0 && time.Since(l.closing) < drainPatience {
+		return false
+	}
+	if len(l.waiters) > 0 && time.Since(l.closing) < drainPatience {
+		return false
+	}
+	var left []waiter
+	for token, w := range l.waiters {
+		left = append(left, w)
+		delete(l.waiters, token)
+	}
+	if len(left) > 0 {
+		g.tasks.put(task{unknown: left})
+	}
+	for token, r := range l.readers {
+		r.fail(sheaf.Errorf(sheaf.Draining, "the node is shutting down"))
+		delete(l.readers, token)
+	}
+	return true
+}
+
+// idle says that nothing waits.
+func (in *inbox) idle() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.proposals)+len(in.news.logged)+len(in.news.applied) == 0
+}

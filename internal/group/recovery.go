@@ -1,0 +1,178 @@
+package group
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sheafdb/sheaf/internal/replica"
+	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/internal/wal"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// Seed makes an empty state that of a new group: every one of its first replicas begins
+// with the same entry behind it. Entry 1 is in no log, so a state that a crash has emptied
+// again must be seeded as it was. A state that is not empty stays as it is.
+func Seed(s store.Store, voters []uint64) error {
+	if viewMeta(s).Index > 0 {
+		return nil
+	}
+	var out store.Mutations
+	return applyOwn(s, &pb.ConfState{Voters: voters}, firstIndex, 1, &out)
+}
+
+// firstIndex is that of the entry which a new group begins with.
+const firstIndex = 1
+
+// Recovery brings a store up to date from the log, after a crash or a restart, and keeps
+// what raft needs of it. Its Found and Visit are what wal.Open calls.
+//
+// What is known to be committed is applied. What comes after it is kept for raft: it may
+// have been acknowledged, or another leader may replace it.
+type Recovery struct {
+	group  uint64
+	store  store.Store
+	logger *slog.Logger
+	keep   int64 // bytes of entries that are kept, though applied
+	state  wal.HardState
+
+	applied, term uint64 // of the store
+	count         uint64
+	entries       []*pb.Entry
+	bytes         int64 // of entries up to applied
+	out           store.Mutations
+	began, told   time.Time
+}
+
+// NewRecovery begins where the store stands. keepBytes of the newest entries that are
+// applied stay in memory for replicas that are a little behind.
+func NewRecovery(group uint64, s store.Store, keepBytes int64, logger *slog.Logger) *Recovery {
+	now, meta := time.Now(), viewMeta(s)
+	return &Recovery{group: group, store: s, keep: keepBytes, logger: logger, applied: meta.Index, term: meta.Term, began: now, told: now}
+}
+
+// progressEvery is how often a long replay says how far it is.
+const progressEvery = time.Second
+
+// Found takes the group's hard state.
+func (r *Recovery) Found(state wal.HardState) { r.state = state }
+
+// Visit takes one log entry of the group.
+func (r *Recovery) Visit(e wal.Entry) error {
+	if e.Index > r.applied+1 && e.Index <= r.state.Commit {
+		return store.Corruptf("the store", "it is at log entry %d but the log begins at %d: the entries between are missing", r.applied, e.Index)
+	}
+	if e.Index > r.applied && e.Index <= r.state.Commit {
+		if err := r.apply(e); err != nil {
+			return fmt.Errorf("replay log entry %d: %w", e.Index, err)
+		}
+	}
+	r.remember(e)
+	return nil
+}
+
+// remember keeps an entry for raft, and lets go of the oldest that are applied.
+func (r *Recovery) remember(e wal.Entry) {
+	if e.Index <= r.applied && r.keep == 0 {
+		return
+	}
+	r.entries = append(r.entries, raftEntry(e))
+	if e.Index > r.applied {
+		return
+	}
+	r.bytes += int64(len(e.Body))
+	n := 0
+	for ; n < len(r.entries)-1 && r.bytes > r.keep; n++ {
+		r.bytes -= int64(len(r.entries[n].GetData()))
+	}
+	r.entries = r.entries[n:]
+}
+
+func (r *Recovery) apply(e wal.Entry) error {
+	entry := &pb.Entry{Data: e.Body}
+	if len(e.Body) > 0 && e.Body[0] >= markChange {
+		entry = raftEntry(e)
+	}
+	switch {
+	case entry.GetType() != pb.EntryNormal:
+		conf, err := replicasOf(r.store)
+		if err == nil {
+			conf, err = replica.Change(conf, entry, e.Index)
+		}
+		if err == nil {
+			err = applyOwn(r.store, conf, e.Index, e.Term, &r.out)
+		}
+		if err != nil {
+			return err
+		}
+	case len(entry.GetData()) == 0:
+		if err := applyOwn(r.store, nil, e.Index, e.Term, &r.out); err != nil {
+			return err
+		}
+	default:
+		cmd, err := wire.DecodeCommand(entry.GetData())
+		if err != nil {
+			return err
+		}
+		if _, err := applyCommand(r.store, &cmd, e.Index, e.Term, &r.out); err != nil {
+			return err
+		}
+	}
+	r.applied, r.term = e.Index, e.Term
+	r.count++
+	if r.count%64 == 0 && time.Since(r.told) >= progressEvery {
+		r.told = time.Now()
+		r.logger.Info("replaying the log", "group", r.group, "index", r.applied, "entries", r.count,
+			"seconds", int(time.Since(r.began).Seconds()))
+	}
+	return nil
+}
+
+// replicasOf reads the group's replicas from its state.
+func replicasOf(s store.Store) (*pb.ConfState, error) {
+	view := s.View()
+	defer view.Close() //nolint:errcheck // reading is over
+	data, _, err := view.Get(store.Own, replicasKey)
+	if err != nil {
+		return nil, err
+	}
+	conf := &pb.ConfState{}
+	if err := proto.Unmarshal(data, conf); err != nil {
+		return nil, store.Corruptf("the store", "it does not say what the group's replicas are: %v", err)
+	}
+	return conf, nil
+}
+
+// Saved is what raft begins with, once the log is open. It refuses a store and a log that do
+// not belong together.
+func (r *Recovery) Saved(log *wal.Log) (replica.Saved, error) {
+	first, last := log.FirstIndex(r.group), log.EndIndex(r.group)
+	switch {
+	case last < r.applied && r.applied > firstIndex:
+		return replica.Saved{}, store.Corruptf(log.Dir(), "the log ends at entry %d but the store has entry %d: acknowledged batches may be missing", last, r.applied)
+	case first > r.applied+1, first == 0 && last > r.applied:
+		return replica.Saved{}, store.Corruptf("the store", "it is at log entry %d and the log, which goes up to %d, was cut behind it: the entries between are missing", r.applied, last)
+	}
+	conf, err := replicasOf(r.store)
+	if err != nil {
+		return replica.Saved{}, err
+	}
+	saved := replica.Saved{Conf: conf, AppliedIndex: r.applied, AppliedTerm: r.term, Entries: r.entries}
+	if r.state.Term > 0 {
+		saved.HardState = &pb.HardState{Term: &r.state.Term, Vote: &r.state.Vote, Commit: &r.state.Commit}
+	}
+	if n := len(r.entries); n > 0 && r.entries[n-1].GetIndex() < r.applied {
+		saved.Entries = nil // of before a snapshot
+	}
+	return saved, nil
+}
+
+// Applied is the index that the store has reached.
+func (r *Recovery) Applied() uint64 { return r.applied }
+
+// Count is how many entries were applied.
+func (r *Recovery) Count() uint64 { return r.count }
