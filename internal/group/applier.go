@@ -19,7 +19,9 @@ import (
 type task struct {
 	apply *replica.Apply
 	// waiters has one for each entry of apply; p is nil where nobody here waits.
-	waiters       []waiter
+	waiters []waiter
+	// buffers have the entries' data where it was made here.
+	buffers       []*wire.Buffer
 	lost, unknown []waiter
 }
 
@@ -69,7 +71,7 @@ func (g *Group) do(t *task) error {
 		w.p.results = append(w.p.results, result)
 		w.p.settle(nil)
 	}
-	g.inbox.add(func(n *news) { n.applied = append(n.applied, t.apply) })
+	g.inbox.add(func(n *news) { n.applied = append(n.applied, *t) })
 	return nil
 }
 

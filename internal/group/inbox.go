@@ -35,7 +35,7 @@ type news struct {
 	reads    []*read
 	messages []*pb.Message
 	logged   []*replica.Append
-	applied  []*replica.Apply
+	applied  []task   // that are done
 	errands  []func() // other things to do on the loop
 	closed   bool
 }

@@ -28,6 +28,8 @@ type loop struct {
 	// readers wait until the state may be read.
 	readers map[replica.Token]*read
 	token   replica.Token
+	// shared: another replica may have got entries, or may get them.
+	shared bool
 	// appends and applies are on their way to the log and the state machine.
 	appends, applies int
 	header           []byte
@@ -67,9 +69,9 @@ func (g *Group) turn() {
 		l.core.Logged(a)
 		g.cfg.Send(a.Replies)
 	}
-	for _, a := range l.news.applied {
+	for _, t := range l.news.applied {
 		l.applies--
-		l.core.Applied(a)
+		l.core.Applied(t.apply)
 	}
 	for _, m := range l.news.messages {
 		l.core.Step(m)
@@ -83,6 +85,23 @@ func (g *Group) turn() {
 	g.takeProposals()
 	g.work()
 	g.trim()
+}
+
+// trim lets go of log entries that no other replica will need. While there has never been
+// another, nothing else has them once they are applied, and their memory is used again.
+func (g *Group) trim() {
+	l := &g.loop
+	l.shared = l.shared || l.core.Others()
+	if l.shared {
+		l.core.Trim(g.cfg.TailBytes)
+		return
+	}
+	l.core.Trim(0)
+	for _, t := range l.news.applied {
+		for _, buffer := range t.buffers {
+			buffer.Release()
+		}
+	}
 }
 
 // takeProposals offers what waits, if it can go on now. It waits while the log is written
@@ -160,20 +179,16 @@ func roundLen(live []*proposal) int {
 	return len(live)
 }
 
-// offerOne stamps a proposal's commands and makes log entries of them, which own their
-// bytes: they stay in memory for as long as another replica may need them.
+// offerOne stamps a proposal's commands and makes log entries of them. They own their bytes,
+// which stay in memory for as long as another replica may need them.
 func (g *Group) offerOne(p *proposal, now uint64) {
 	l := &g.loop
 	for n, cmd := range p.cmds {
 		g.stamp(cmd, now)
 		l.header = cmd.AppendHeader(l.header[:0])
-		data := append(l.header[:len(l.header):len(l.header)], cmd.Entries.Raw()...)
-		if len(cmd.Entries.Raw()) == 0 {
-			data = slices.Clone(l.header)
-		}
 		l.token++
 		l.waiters[l.token] = waiter{p, n}
-		l.core.Propose(l.token, data)
+		l.core.Propose(l.token, p.data[n].finish(l.header))
 	}
 }
 
@@ -249,10 +264,10 @@ func (g *Group) pass(w *replica.Work) {
 	}
 	if w.Apply != nil {
 		l.applies++
-		t.waiters = make([]waiter, len(w.Apply.Entries))
+		t.waiters, t.buffers = make([]waiter, len(w.Apply.Entries)), make([]*wire.Buffer, len(w.Apply.Entries))
 		for i := range w.Apply.Entries {
 			if token := w.Apply.Entries[i].Token; token != 0 {
-				t.waiters[i] = l.waiters[token]
+				t.waiters[i], t.buffers[i] = l.waiters[token], l.waiters[token].buffer()
 				delete(l.waiters, token)
 				t.waiters[i].p.commit()
 			}
@@ -287,15 +302,6 @@ func (p *proposal) commit() {
 func (g *Group) takeOffice(o *replica.Office) {
 	g.office.Store(o)
 	g.cfg.Logger.Info("leader changed", "group", g.cfg.ID, "leader", o.Leader, "term", o.Term, "here", o.Leading)
-}
-
-// trim lets go of log entries that no other replica will need.
-func (g *Group) trim() {
-	keep := g.cfg.TailBytes
-	if g.alone.Load() {
-		keep = 0
-	}
-	g.loop.core.Trim(keep)
 }
 
 // drainPatience is how long a group that stops waits for what is on its way: a leader

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,8 @@ type Timing struct{ Log, Apply time.Duration }
 // proposal is a set of commands of one caller on their way.
 type proposal struct {
 	cmds []*wire.Command
+	// data has room for a command's header, and then its entries: see encode.
+	data []encoded
 	// state goes from waiting to taken by the loop or to abandoned by the caller,
 	// once: it decides whether a caller who gave up may say "not proposed".
 	state atomic.Int32
@@ -41,6 +44,35 @@ type proposal struct {
 	settled int
 }
 
+// encoded is a command's log entry before its stamps are known.
+type encoded struct {
+	buffer *wire.Buffer
+	// room is how many of the buffer's bytes are for the header.
+	room int
+}
+
+// stampBytes is how much the stamps, three varints of at least a byte, can add to a header.
+const stampBytes = 3 * (binary.MaxVarintLen64 - 1)
+
+// encode copies the entries to where the log entry will have them. It is done by the caller
+// and not by the loop, which holds up the log while it copies.
+func (p *proposal) encode() {
+	var scratch [256]byte
+	for _, cmd := range p.cmds {
+		room := len(cmd.AppendHeader(scratch[:0])) + stampBytes
+		buffer := wire.NewBuffer(room + len(cmd.Entries.Raw()))
+		copy(buffer.Bytes()[room:], cmd.Entries.Raw())
+		p.data = append(p.data, encoded{buffer, room})
+	}
+}
+
+// finish puts the header in front of the entries and returns the log entry's data.
+func (e *encoded) finish(header []byte) []byte {
+	data := e.buffer.Bytes()[e.room-len(header):]
+	copy(data, header)
+	return data
+}
+
 const (
 	waiting int32 = iota
 	taken
@@ -63,14 +95,16 @@ func (g *Group) newProposal(cmds ...*wire.Command) *proposal {
 	}
 	p := proposals.Get().(*proposal)
 	p.cmds, p.gate, p.queued, p.missing = append(p.cmds, cmds...), g.cfg.Gate, time.Now(), len(cmds)
+	p.encode()
 	return p
 }
 
 // reuse is for who has taken what was in done, and copied the results.
 func (p *proposal) reuse() {
 	clear(p.cmds)
+	clear(p.data)
 	clear(p.results)
-	*p = proposal{done: p.done, cmds: p.cmds[:0], results: p.results[:0]}
+	*p = proposal{done: p.done, cmds: p.cmds[:0], data: p.data[:0], results: p.results[:0]}
 	proposals.Put(p)
 }
 
@@ -124,3 +158,5 @@ type waiter struct {
 }
 
 func (w waiter) command() *wire.Command { return w.p.cmds[w.n] }
+
+func (w waiter) buffer() *wire.Buffer { return w.p.data[w.n].buffer }

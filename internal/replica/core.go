@@ -143,6 +143,12 @@ func (c *Core) Alone() bool {
 // it is where the leader before it left off, or beyond.
 func (c *Core) Settled() bool { return c.office.leading && c.appliedTerm == c.office.term }
 
+// Others says that the group has replicas beside this one, of whatever kind.
+func (c *Core) Others() bool {
+	conf := c.tail.conf
+	return len(conf.GetVoters())+len(conf.GetVotersOutgoing())+len(conf.GetLearners())+len(conf.GetLearnersNext()) > 1
+}
+
 // Trim drops from the tail what is applied, but for so many bytes of the newest entries.
 func (c *Core) Trim(bytes int64) { c.tail.Trim(bytes, c.applied) }
 
