@@ -225,6 +225,9 @@ func (g *Group) Receive(messages []*pb.Message) {
 // Leader returns the replica that leads, as far as this one knows; 0 is nobody.
 func (g *Group) Leader() uint64 { return g.office.Load().Leader }
 
+// Leads says whether this replica leads, as far as it knows.
+func (g *Group) Leads() bool { return g.office.Load().Leading }
+
 // notLeader is the answer to a command that only a leader may take.
 func (g *Group) notLeader() error {
 	return &sheaf.Error{

@@ -28,6 +28,7 @@ var floors = map[string]int{
 	"internal/apply":           2,
 	"internal/wal":             2,
 	"internal/replica":         2,
+	"internal/peer":            2,
 	"internal/group":           3,
 	"internal/coordinator":     4,
 	"internal/rpc":             5,
