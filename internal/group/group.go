@@ -200,6 +200,21 @@ func newCore(cfg *Config, snapshot replica.Snapshotter) (*replica.Core, error) {
 	})
 }
 
+// handOverTime bounds how long a leader that stops waits for another to lead.
+const handOverTime = time.Second
+
+// HandOver has another replica lead, if this one does: the others need not notice its end
+// first.
+func (g *Group) HandOver() {
+	if !g.Leads() {
+		return
+	}
+	g.inbox.add(func(n *news) { n.errands = append(n.errands, func() { g.loop.core.HandOver() }) })
+	for until := time.Now().Add(handOverTime); g.Leads() && !g.alone.Load() && time.Now().Before(until); {
+		time.Sleep(tickInterval / 10)
+	}
+}
+
 // Stop refuses new commands, finishes those it has, and returns when all is
 // applied. It does not flush the store.
 func (g *Group) Stop() {

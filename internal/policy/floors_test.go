@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"internal/peer":            2,
 	"internal/group":           3,
 	"internal/coordinator":     4,
+	"internal/cluster":         4,
 	"internal/rpc":             5,
 	"internal/web":             5,
 	"client":                   5,
