@@ -54,6 +54,14 @@ const redialEvery = 50 * time.Millisecond
 func (c *Client) run(ctx context.Context, r *remote, l *lane) {
 	told := false // that the node cannot be reached
 	for ctx.Err() == nil {
+		if c.self().Cluster == "" { // nobody would take anything
+			l.take()
+			select {
+			case <-ctx.Done():
+			case <-time.After(redialEvery):
+			}
+			continue
+		}
 		stream, err := c.open(ctx, r)
 		if err == nil {
 			if told {
