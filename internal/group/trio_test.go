@@ -44,6 +44,7 @@ type member struct {
 	dir     string
 	adopted uint64
 	dirs    int
+	dead    atomic.Bool
 }
 
 func newTrio(t *testing.T, kind string, tailBytes int64) *trio {
@@ -132,8 +133,10 @@ func (m *member) stop() {
 	}
 }
 
-// crash loses what was not synced.
+// crash loses what was not synced. Nothing leaves the replica from before that is known.
 func (m *member) crash() {
+	m.dead.Store(true)
+	defer m.dead.Store(false)
 	clone := m.rig.fs.CrashClone(vfs.CrashCloneCfg{})
 	m.stop()
 	m.rig.fs = clone
@@ -142,6 +145,9 @@ func (m *member) crash() {
 // send carries messages, in order, unless the way is cut. The receiver gets copies, as
 // from a network.
 func (m *member) send(messages []*pb.Message) {
+	if m.dead.Load() {
+		return
+	}
 	for _, one := range messages {
 		to := m.trio.members[one.GetTo()-1]
 		if one.GetType() == pb.MsgSnap {
