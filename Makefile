@@ -12,7 +12,7 @@ BENCH = ./client ./internal/rpc ./internal/web ./internal/wire ./internal/coordi
 
 INVARIANTS = ./internal/wire/... ./internal/group/... ./internal/coordinator/... ./internal/rpc/... ./internal/contract/... ./client/...
 
-.PHONY: help build test race invariants sim mutants vet fmt format lint generate docs fuzz bench benchdiff ci
+.PHONY: help build test race invariants chaos sim mutants vet fmt format lint generate docs fuzz bench benchdiff ci
 
 help: ## list the tasks
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ race: ## run the core's tests under the race detector
 
 invariants: ## run the tests of the path with released buffers overwritten
 	go test -tags invariants $(INVARIANTS)
+
+chaos: ## a cluster of processes under faults for DURATION (default: 10m)
+	CHAOS=$(or $(DURATION),10m) go test ./internal/crashtest -run TestAClusterUnderFaults -v -timeout 0
 
 sim: ## simulate clusters until stopped, from seed FIRST (default: the time)
 	go test ./internal/sim -run TestClusterKeepsItsPromises -v -timeout 0 -sim.seeds 1000000000 -sim.first $(or $(FIRST),$$(date +%s))

@@ -24,6 +24,16 @@ type Config struct {
 	HTTPAddr  string `koanf:"http_addr"`
 	AdminAddr string `koanf:"admin_addr"`
 
+	// Node is this node's name in its cluster, Cluster the first members of a new one as
+	// name=host:port with commas between; empty for a node alone. A node that has been
+	// started before knows both.
+	Node    string `koanf:"node"`
+	Cluster string `koanf:"cluster"`
+	// PeerAddr is where the other nodes reach this one; empty is what Cluster says.
+	PeerAddr string `koanf:"peer_addr"`
+	// PeerTLS names the files of the port for other nodes.
+	PeerTLS PeerTLS `koanf:"peer_tls"`
+
 	TLS TLS `koanf:"tls"`
 	// Insecure allows plain text on addresses other than loopback.
 	Insecure bool `koanf:"insecure"`
@@ -50,6 +60,14 @@ type TLS struct {
 	Key  string `koanf:"key"`
 	// ClientCA, when set, makes clients show a certificate that it signed.
 	ClientCA string `koanf:"client_ca"`
+}
+
+// PeerTLS names the files of the nodes' own port. A node's certificate is for both ends, must
+// be signed by CA, and has the node's name among its DNS names.
+type PeerTLS struct {
+	Cert string `koanf:"cert"`
+	Key  string `koanf:"key"`
+	CA   string `koanf:"ca"`
 }
 
 // Limits are those of sheaf.Limits, by their names in the file.

@@ -24,6 +24,7 @@ func (c Config) Validate() error {
 	v.oneOf("logging.level", c.Logging.Level, "debug", "info", "warn", "error")
 	v.oneOf("logging.format", c.Logging.Format, "auto", "text", "json")
 	c.validateTLS(&v)
+	c.validateCluster(&v)
 	c.validateAddrs(&v)
 	if err := c.Limits.SheafLimits().Validate(); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -50,6 +51,30 @@ func (c Config) validateTLS(v *validation) {
 		"asks clients for certificates, but the server has none: set tls.cert and tls.key too")
 }
 
+func (c Config) validateCluster(v *validation) {
+	all := c.PeerTLS.Cert != "" && c.PeerTLS.Key != "" && c.PeerTLS.CA != ""
+	none := c.PeerTLS == PeerTLS{}
+	v.check(all || none, "peer_tls", "is incomplete: peer_tls.cert, peer_tls.key and peer_tls.ca belong together")
+	v.check(c.Cluster == "" || c.Node != "", "node", "is missing beside cluster: say which of its members this node is")
+	if c.Cluster == "" || c.Node == "" {
+		return
+	}
+	found := false
+	for part := range strings.SplitSeq(c.Cluster, ",") {
+		name, addr, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if _, _, err := net.SplitHostPort(addr); !ok || name == "" || err != nil {
+			v.add("cluster", "has %q: write name=host:port", part)
+			continue
+		}
+		if name == c.Node {
+			found = true
+			v.check(c.PeerAddr != "" || none && (c.Insecure || loopback(addr)) || all, "peer_tls",
+				"is not set, and %s can be reached from other machines: set peer_tls.cert, peer_tls.key and peer_tls.ca, or allow plain text with insecure", addr)
+		}
+	}
+	v.check(found, "cluster", "does not name this node, %s", c.Node)
+}
+
 func (c Config) validateAddrs(v *validation) {
 	seen := make(map[string]string)
 	for _, a := range c.addrs() {
@@ -71,7 +96,10 @@ func (c Config) validateAddrs(v *validation) {
 			continue
 		}
 		remedy := "set tls.cert and tls.key, or allow plain text with insecure"
-		if a.key == "admin_addr" {
+		switch a.key {
+		case "peer_addr":
+			remedy = "set peer_tls.cert, peer_tls.key and peer_tls.ca, or allow plain text with insecure"
+		case "admin_addr":
 			remedy = "the admin port has no TLS, so use a loopback address, or allow plain text with insecure"
 		}
 		v.add(a.key, "%s can be reached from other machines without TLS: %s", a.addr, remedy)
@@ -89,7 +117,11 @@ const maxEventualQueueBytes = 512 << 20
 
 func (c Config) addrs() []listenAddr {
 	tls := c.TLS.Cert != ""
-	return []listenAddr{{"grpc_addr", c.GRPCAddr, tls}, {"http_addr", c.HTTPAddr, tls}, {"admin_addr", c.AdminAddr, false}}
+	addrs := []listenAddr{{"grpc_addr", c.GRPCAddr, tls}, {"http_addr", c.HTTPAddr, tls}, {"admin_addr", c.AdminAddr, false}}
+	if c.PeerAddr != "" {
+		addrs = append(addrs, listenAddr{"peer_addr", c.PeerAddr, c.PeerTLS.Cert != ""})
+	}
+	return addrs
 }
 
 // PlainOnTheNetwork reports whether an address that is not loopback speaks plain

@@ -23,6 +23,8 @@ type task struct {
 	// buffers have the entries' data where it was made here.
 	buffers       []*wire.Buffer
 	lost, unknown []waiter
+	// install has a state that takes the place of the group's.
+	install *replica.Append
 }
 
 // runApply applies what is committed, in order, and answers.
@@ -52,6 +54,9 @@ func (g *Group) do(t *task) error {
 	}
 	for _, w := range t.unknown {
 		w.p.settle(sheaf.Errorf(sheaf.OutcomeUnknown, "this node lost the lead of the group while the batch was on its way"))
+	}
+	if t.install != nil {
+		return g.install(t.install)
 	}
 	if t.apply == nil {
 		return nil
@@ -94,15 +99,15 @@ func (p *proposal) settle(err error) {
 func (g *Group) applyEntry(e *replica.Committed, w waiter) (apply.Result, error) {
 	switch {
 	case w.p != nil:
-		return applyCommand(g.cfg.Store, w.command(), e.Index, e.Term, &g.out)
+		return applyCommand(g.store, w.command(), e.Index, e.Term, &g.out)
 	case e.Conf == nil && len(e.Data) > 0:
 		cmd, err := wire.DecodeCommand(e.Data)
 		if err != nil {
 			return apply.Result{}, err
 		}
-		return applyCommand(g.cfg.Store, &cmd, e.Index, e.Term, &g.out)
+		return applyCommand(g.store, &cmd, e.Index, e.Term, &g.out)
 	}
-	return apply.Result{}, applyOwn(g.cfg.Store, e.Conf, e.Index, e.Term, &g.out)
+	return apply.Result{}, applyOwn(g.store, e.Conf, e.Index, e.Term, &g.out)
 }
 
 // applyCommand decides, then writes.

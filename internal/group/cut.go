@@ -41,7 +41,7 @@ func (c *cutter) init(g *Group) {
 // memory store's) is worth its bytes only when as many were logged since the last:
 // then it doubles what the disk gets, at any size.
 func (c *cutter) setBound() {
-	c.bound.Store(max(c.g.cfg.LogBytes, min(c.g.cfg.LogMostBytes, 2*c.g.cfg.Store.FlushBytes())))
+	c.bound.Store(max(c.g.cfg.LogBytes, min(c.g.cfg.LogMostBytes, 2*c.g.store.FlushBytes())))
 }
 
 // maybe starts a run if the log is half full. A store that makes things durable by
@@ -52,7 +52,7 @@ func (c *cutter) maybe() {
 	switch {
 	case sealed >= bound/2:
 		c.start(true)
-	case sealed >= bound/8 && c.g.cfg.Store.Durable() > c.cutTo.Load():
+	case sealed >= bound/8 && c.g.store.Durable() > c.cutTo.Load():
 		c.start(false)
 	}
 }
@@ -78,7 +78,7 @@ func (c *cutter) run(flush bool) {
 		err = c.flush()
 	}
 	if err == nil {
-		durable := c.g.cfg.Store.Durable()
+		durable := c.g.store.Durable()
 		if err = c.g.cfg.Log.Cut(c.g.cfg.ID, durable); err == nil {
 			c.cutTo.Store(durable)
 		}
@@ -87,7 +87,7 @@ func (c *cutter) run(flush bool) {
 	if err != nil {
 		logger.Error("cut the log", "err", err)
 	} else {
-		logger.Debug("log cut", "durable", c.g.cfg.Store.Durable(), "log_bytes", c.g.cfg.Log.SizeBytes(), "took_ms", time.Since(start).Milliseconds())
+		logger.Debug("log cut", "durable", c.g.store.Durable(), "log_bytes", c.g.cfg.Log.SizeBytes(), "took_ms", time.Since(start).Milliseconds())
 	}
 	c.mu.Lock()
 	c.running = false
@@ -102,10 +102,10 @@ func (c *cutter) run(flush bool) {
 // flush does not begin what the disk has no room for: it would fill the disk for
 // everybody and fail.
 func (c *cutter) flush() error {
-	if free, need := c.g.cfg.Free(), c.g.cfg.Store.FlushBytes(); free >= 0 && free < need {
+	if free, need := c.g.cfg.Free(), c.g.store.FlushBytes(); free >= 0 && free < need {
 		return fmt.Errorf("flush the store: it needs %d MiB and %d are free: %w", need>>20, free>>20, syscall.ENOSPC)
 	}
-	_, err := c.g.cfg.Store.Flush()
+	_, err := c.g.store.Flush()
 	if err == nil {
 		c.setBound()
 	}

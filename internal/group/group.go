@@ -28,7 +28,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/sheafdb/sheaf"
@@ -39,6 +38,18 @@ import (
 	"github.com/sheafdb/sheaf/internal/wal"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
+
+// Place has the directories of one group's states.
+type Place interface {
+	// ForCopy names a directory that is not there, for a copy of the state.
+	ForCopy() string
+	// Adopt makes the state in dir, at log entry index, the group's durably and in one
+	// step, and opens it. The state before stays open, and is removed by Discard.
+	Adopt(dir string, index uint64) (store.Store, error)
+	// Discard closes a store, if it is not nil, and removes what is not the group's state
+	// any more, or is a copy that nobody needs.
+	Discard(s store.Store, dir string)
+}
 
 // Config is what a group needs. The group owns neither log nor store: whoever
 // opened them closes them, after Stop.
@@ -55,6 +66,9 @@ type Config struct {
 	// Send gives messages to other replicas, or loses them. It must not wait. nil is for
 	// a group that has no others.
 	Send func([]*pb.Message)
+	// Place is where states come from and go to, as a whole; nil in a group that will never
+	// have another replica.
+	Place Place
 	// TailBytes of the newest log entries stay in memory for replicas that are behind.
 	TailBytes int64
 	// Limits stamps retention and the number of rows into commands.
@@ -96,6 +110,7 @@ const (
 // Group is one replica of a group.
 type Group struct {
 	cfg    Config
+	store  *seat
 	inbox  inbox
 	flying flights
 	loop   loop
@@ -110,6 +125,7 @@ type Group struct {
 	wallMS  atomic.Uint64                  // the largest time that nowMS returned
 	scans   atomic.Int64                   // that are open
 
+	copies    copies
 	cut       cutter
 	stopping  chan struct{}
 	stopOnce  sync.Once
@@ -129,6 +145,7 @@ func Start(ctx context.Context, cfg Config) (*Group, error) {
 	}
 	g := &Group{
 		cfg:       cfg,
+		store:     newSeat(cfg.Store),
 		tasks:     newQueue[task](),
 		stopping:  make(chan struct{}),
 		loopDone:  make(chan struct{}),
@@ -137,7 +154,8 @@ func Start(ctx context.Context, cfg Config) (*Group, error) {
 		failed:    make(chan struct{}),
 	}
 	meta := viewMeta(cfg.Store)
-	core, err := newCore(&cfg)
+	g.copies.g, g.copies.sending = g, make(map[string]int)
+	core, err := newCore(&cfg, g.copies.snapshot)
 	if err != nil {
 		return nil, store.Corruptf(cfg.Log.Dir(), "%v: acknowledged batches are missing", err)
 	}
@@ -169,8 +187,8 @@ func Start(ctx context.Context, cfg Config) (*Group, error) {
 	return g, nil
 }
 
-func newCore(cfg *Config) (*replica.Core, error) {
-	tail, err := replica.NewTail(cfg.Saved, func() (*pb.Snapshot, error) { return nil, raft.ErrSnapshotTemporarilyUnavailable })
+func newCore(cfg *Config, snapshot replica.Snapshotter) (*replica.Core, error) {
+	tail, err := replica.NewTail(cfg.Saved, snapshot)
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +198,21 @@ func newCore(cfg *Config) (*replica.Core, error) {
 		MessageBytes: messageBytes, InflightBytes: inflightBytes, ApplyBytes: applyBytes,
 		Logger: cfg.Logger.With("group", cfg.ID),
 	})
+}
+
+// handOverTime bounds how long a leader that stops waits for another to lead.
+const handOverTime = time.Second
+
+// HandOver has another replica lead, if this one does: the others need not notice its end
+// first.
+func (g *Group) HandOver() {
+	if !g.Leads() {
+		return
+	}
+	g.inbox.add(func(n *news) { n.errands = append(n.errands, func() { g.loop.core.HandOver() }) })
+	for until := time.Now().Add(handOverTime); g.Leads() && !g.alone.Load() && time.Now().Before(until); {
+		time.Sleep(tickInterval / 10)
+	}
 }
 
 // Stop refuses new commands, finishes those it has, and returns when all is
@@ -192,6 +225,7 @@ func (g *Group) Stop() {
 	g.tasks.close()
 	<-g.applyDone
 	_ = g.cut.wait() // a failed run was logged, and costs only a longer replay
+	g.copies.end()
 }
 
 // Receive takes messages of other replicas. It keeps their bytes.
@@ -205,6 +239,9 @@ func (g *Group) Receive(messages []*pb.Message) {
 
 // Leader returns the replica that leads, as far as this one knows; 0 is nobody.
 func (g *Group) Leader() uint64 { return g.office.Load().Leader }
+
+// Leads says whether this replica leads, as far as it knows.
+func (g *Group) Leads() bool { return g.office.Load().Leading }
 
 // notLeader is the answer to a command that only a leader may take.
 func (g *Group) notLeader() error {
@@ -243,8 +280,8 @@ type Status struct {
 // Status reads the group's state.
 func (g *Group) Status() Status {
 	return Status{
-		Meta:     viewMeta(g.cfg.Store),
-		Durable:  g.cfg.Store.Durable(),
+		Meta:     viewMeta(g.store),
+		Durable:  g.store.Durable(),
 		LogBytes: g.cfg.Log.SizeBytes(),
 	}
 }
@@ -321,7 +358,7 @@ func (g *Group) ProposeAll(ctx context.Context, cmds []*wire.Command, logged cha
 // ID the state remembers, and one that apply is certain to refuse. Apply checks
 // all of it again.
 func (g *Group) Check(cmd *wire.Command) (apply.Result, bool, error) {
-	view := g.cfg.Store.View()
+	view := g.store.View()
 	defer view.Close() //nolint:errcheck // reading is over
 	g.stamp(cmd, g.nowMS())
 	result, answered, err := apply.Check(cmd, view)

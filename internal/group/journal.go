@@ -76,6 +76,13 @@ func (j *Journal) run() {
 func (j *Journal) writeAll(all []writing) error {
 	for len(all) > 0 {
 		n := j.gather(all)
+		for _, w := range all[:n] {
+			if s := w.write.Snapshot; s != nil { // the log continues behind it
+				if err := j.log.Cut(w.group.cfg.ID, s.GetMetadata().GetIndex()); err != nil {
+					return fmt.Errorf("cut the log to a state that was taken over: %w", err)
+				}
+			}
+		}
 		if err := j.append(); err != nil {
 			return fmt.Errorf("append to the log: %w", err)
 		}

@@ -32,9 +32,12 @@ type loop struct {
 	shared bool
 	// appends and applies are on their way to the log and the state machine.
 	appends, applies int
-	header           []byte
-	stampedMS        uint64 // the clock after the last command
-	closing          time.Time
+	// installing has a state that is put into its place; behind are Appends after it.
+	installing *replica.Append
+	behind     []*replica.Append
+	header     []byte
+	stampedMS  uint64 // the clock after the last command
+	closing    time.Time
 }
 
 // runLoop drives the replica: it tells it the news and does what that makes there is to do.
@@ -67,7 +70,12 @@ func (g *Group) turn() {
 	for _, a := range l.news.logged {
 		l.appends--
 		l.core.Logged(a)
-		g.cfg.Send(a.Replies)
+		if a == l.installing {
+			g.installed()
+		}
+		if len(a.Replies) > 0 {
+			g.cfg.Send(a.Replies)
+		}
 	}
 	for _, t := range l.news.applied {
 		l.applies--
@@ -237,13 +245,40 @@ func (g *Group) work() {
 			l.readers[token].serve()
 			delete(l.readers, token)
 		}
-		if a := w.Append; a != nil {
-			l.appends++
-			g.cfg.Journal.write(g, a)
-		}
 		g.pass(&w)
+		if w.Append != nil {
+			g.append(w.Append)
+		}
 	}
 	g.alone.Store(l.core.Alone())
+}
+
+// append has a write made, in order. One with a state goes by way of the applier, which
+// puts the state in its place first.
+func (g *Group) append(a *replica.Append) {
+	l := &g.loop
+	l.appends++
+	switch {
+	case a.Snapshot != nil:
+		l.installing = a
+		g.tasks.put(task{install: a})
+	case l.installing != nil:
+		l.behind = append(l.behind, a)
+	default:
+		g.cfg.Journal.write(g, a)
+	}
+}
+
+// installed lets go what had to wait for a state.
+func (g *Group) installed() {
+	l := &g.loop
+	l.installing = nil
+	behind := l.behind
+	l.behind = nil
+	for _, a := range behind {
+		l.appends--
+		g.append(a)
+	}
 }
 
 // refuse answers the caller of a command that is not in the log: this replica does not lead.

@@ -49,7 +49,7 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err er
 			return ReadResult{}, err
 		}
 	}
-	view := g.cfg.Store.View()
+	view := g.store.View()
 	defer view.Close() //nolint:errcheck // reading is over
 	meta := view.Meta()
 	if refusal := apply.CheckAfter(req.After, meta.Clock); refusal != nil {

@@ -41,11 +41,14 @@ type Recovery struct {
 	state  wal.HardState
 
 	applied, term uint64 // of the store
-	count         uint64
-	entries       []*pb.Entry
-	bytes         int64 // of entries up to applied
-	out           store.Mutations
-	began, told   time.Time
+	// adopted is the entry at which the store was taken over from another replica, 0 if it
+	// was not; lastTerm is the term of the last entry kept.
+	adopted, lastTerm uint64
+	count             uint64
+	entries           []*pb.Entry
+	bytes             int64 // of entries up to applied
+	out               store.Mutations
+	began, told       time.Time
 }
 
 // NewRecovery begins where the store stands. keepBytes of the newest entries that are
@@ -54,6 +57,10 @@ func NewRecovery(group uint64, s store.Store, keepBytes int64, logger *slog.Logg
 	now, meta := time.Now(), viewMeta(s)
 	return &Recovery{group: group, store: s, keep: keepBytes, logger: logger, applied: meta.Index, term: meta.Term, began: now, told: now}
 }
+
+// Adopted says that the store began as the state of another replica, at that entry: the log
+// may not reach it.
+func (r *Recovery) Adopted(index uint64) { r.adopted = index }
 
 // progressEvery is how often a long replay says how far it is.
 const progressEvery = time.Second
@@ -77,6 +84,12 @@ func (r *Recovery) Visit(e wal.Entry) error {
 
 // remember keeps an entry for raft, and lets go of the oldest that are applied.
 func (r *Recovery) remember(e wal.Entry) {
+	if e.Index > r.applied && e.Term < max(r.term, r.lastTerm) {
+		// From a time before the state was taken over: a log's terms never fall, and what
+		// comes next will replace it.
+		return
+	}
+	r.lastTerm = max(r.lastTerm, e.Term)
 	if e.Index <= r.applied && r.keep == 0 {
 		return
 	}
@@ -152,7 +165,7 @@ func replicasOf(s store.Store) (*pb.ConfState, error) {
 func (r *Recovery) Saved(log *wal.Log) (replica.Saved, error) {
 	first, last := log.FirstIndex(r.group), log.EndIndex(r.group)
 	switch {
-	case last < r.applied && r.applied > firstIndex:
+	case last < r.applied && r.applied > max(firstIndex, r.adopted):
 		return replica.Saved{}, store.Corruptf(log.Dir(), "the log ends at entry %d but the store has entry %d: acknowledged batches may be missing", last, r.applied)
 	case first > r.applied+1, first == 0 && last > r.applied:
 		return replica.Saved{}, store.Corruptf("the store", "it is at log entry %d and the log, which goes up to %d, was cut behind it: the entries between are missing", r.applied, last)
@@ -165,8 +178,11 @@ func (r *Recovery) Saved(log *wal.Log) (replica.Saved, error) {
 	if r.state.Term > 0 {
 		saved.HardState = &pb.HardState{Term: &r.state.Term, Vote: &r.state.Vote, Commit: &r.state.Commit}
 	}
-	if n := len(r.entries); n > 0 && r.entries[n-1].GetIndex() < r.applied {
-		saved.Entries = nil // of before a snapshot
+	if last < r.applied && r.applied > firstIndex {
+		saved.Entries = nil
+		if err := log.Cut(r.group, r.applied); err != nil {
+			return replica.Saved{}, err
+		}
 	}
 	return saved, nil
 }

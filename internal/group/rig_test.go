@@ -55,17 +55,19 @@ func newRig(t failer, kind string) *rig {
 
 func (r *rig) now() time.Time { return time.UnixMilli(r.nowMS.Load()) }
 
-func (r *rig) openStore() (store.Store, error) {
+func (r *rig) openStore() (store.Store, error) { return r.openStoreIn("store") }
+
+func (r *rig) openStoreIn(dir string) (store.Store, error) {
 	switch r.kind {
 	case "pebble":
 		cfg := pebble.DefaultConfig()
-		cfg.FS, cfg.Dir, cfg.CacheBytes, cfg.RunBytes = r.fs, "store", 1<<20, 256<<10
+		cfg.FS, cfg.Dir, cfg.CacheBytes, cfg.RunBytes = r.fs, dir, 1<<20, 256<<10
 		cfg.Fatal = func(err error) { panic(err) }
 		return pebble.Open(cfg)
 	case "memory":
-		return memory.Open(memory.Config{FS: r.fs, Dir: "store", Table: memory.Sharded})
+		return memory.Open(memory.Config{FS: r.fs, Dir: dir, Table: memory.Sharded})
 	}
-	return memory.Open(memory.Config{FS: r.fs, Dir: "store", Table: memory.SyncMap})
+	return memory.Open(memory.Config{FS: r.fs, Dir: dir, Table: memory.SyncMap})
 }
 
 func (r *rig) open() {

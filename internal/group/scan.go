@@ -47,7 +47,7 @@ func (g *Group) Scan(ctx context.Context, prefix, start []byte) (*Scanner, error
 }
 
 func (g *Group) scan(prefix, start []byte) (*Scanner, error) {
-	cursor, meta, err := g.cfg.Store.Scan(prefix, start)
+	cursor, meta, err := g.store.Scan(prefix, start)
 	if err != nil {
 		return nil, readError(err)
 	}

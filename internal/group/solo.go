@@ -40,6 +40,9 @@ func OpenSolo(ctx context.Context, cfg Config, logConfig wal.Config) (_ *Solo, e
 	return s, nil
 }
 
+// LogBytes is how much the log holds.
+func (s *Solo) LogBytes() int64 { return s.log.SizeBytes() }
+
 // Close stops the group and closes its log.
 func (s *Solo) Close() error {
 	s.Stop()

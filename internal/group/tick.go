@@ -43,7 +43,7 @@ func (g *Group) runTick() {
 }
 
 func (g *Group) nextDue() (uint64, bool, error) {
-	view := g.cfg.Store.View()
+	view := g.store.View()
 	defer view.Close() //nolint:errcheck // reading is over
 	return apply.NextDue(view)
 }

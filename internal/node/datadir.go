@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
 
+	"github.com/sheafdb/sheaf/internal/cluster"
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
@@ -22,6 +23,8 @@ import (
 //
 //	LOCK     held by the process; PID names it
 //	NODE     the identity, written once the log and the store exist
+//	FORMING  in its place while the first nodes of a cluster meet
+//	STATE    which directory is the store, if it is not store/
 //	BALLAST  space set aside for a full disk (see diskGuard)
 //	log/     the log
 //	store/   the store
@@ -41,6 +44,22 @@ type identity struct {
 	NodeID  string    `json:"node_id"`
 	Store   string    `json:"store"`
 	Created time.Time `json:"created"`
+
+	// ID is the node's number, and its replicas'; a node alone is 1. The others are empty
+	// in a node alone.
+	ID      uint64           `json:"id"`
+	Cluster string           `json:"cluster,omitempty"`
+	Members []cluster.Member `json:"members,omitempty"`
+}
+
+// name is the node's in its cluster.
+func (i *identity) name() string {
+	for _, m := range i.Members {
+		if m.ID == i.ID {
+			return m.Name
+		}
+	}
+	return ""
 }
 
 const dataFormat = 2
@@ -49,6 +68,7 @@ const (
 	lockFile     = "LOCK"
 	pidFile      = "PID"
 	identityFile = "NODE"
+	formingFile  = "FORMING"
 	ballastFile  = "BALLAST"
 )
 
@@ -86,7 +106,6 @@ func openDataDir(fs vfs.FS, path, kind string) (*dataDir, error) {
 
 func (d *dataDir) file(name string) string { return d.fs.PathJoin(d.path, name) }
 func (d *dataDir) logDir() string          { return d.file("log") }
-func (d *dataDir) storeDir() string        { return d.file("store") }
 
 // owner names the process that holds the lock, as far as it is known.
 func (d *dataDir) owner() string {
@@ -110,7 +129,7 @@ func (d *dataDir) check(kind string) error {
 		// A first start that was cut short leaves an empty log and no NODE, so
 		// whether NODE was lost is known only when the log has been read.
 		d.fresh = true
-		d.identity = identity{Format: dataFormat, NodeID: uuid.NewString(), Store: kind, Created: time.Now().UTC()}
+		d.identity = identity{Format: dataFormat, NodeID: uuid.NewString(), Store: kind, Created: time.Now().UTC(), ID: 1}
 		return nil
 	case err != nil:
 		return fmt.Errorf("read %s: %w", d.file(identityFile), err)
@@ -140,7 +159,24 @@ func (d *dataDir) claim() error {
 		return err
 	}
 	d.fresh = false
-	return d.write(identityFile, append(data, '\n'))
+	if err := d.write(identityFile, append(data, '\n')); err != nil {
+		return err
+	}
+	return ignoreMissing(d.fs.Remove(d.file(formingFile)))
+}
+
+// forming makes the node's ID durable before another node hears of it: from then on this
+// disk has promised to be itself.
+func (d *dataDir) forming() error {
+	id, err := d.read(formingFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return d.write(formingFile, []byte(d.identity.NodeID+"\n"))
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", d.file(formingFile), err)
+	}
+	d.identity.NodeID = strings.TrimSpace(string(id))
+	return nil
 }
 
 // holds reports whether a directory has a file with this ending.

@@ -127,7 +127,7 @@ func (g *diskGuard) need() int64 {
 	if n.log == nil {
 		return 0 // at the start: the log and the store are not open yet
 	}
-	return n.log.SizeBytes() + n.store.FlushBytes()
+	return n.log.SizeBytes() + n.place.current().FlushBytes()
 }
 
 // room says NO_SPACE when a write should not begin.

@@ -21,10 +21,10 @@ import (
 )
 
 // listeners are the bound addresses of a node.
-type listeners struct{ grpc, http, admin net.Listener }
+type listeners struct{ grpc, http, admin, peer net.Listener }
 
 func (l *listeners) close() {
-	for _, listener := range []net.Listener{l.grpc, l.http, l.admin} {
+	for _, listener := range []net.Listener{l.grpc, l.http, l.admin, l.peer} {
 		if listener != nil {
 			_ = listener.Close() // a server that is at work on it has closed it already
 		}
@@ -161,7 +161,7 @@ func (n *Node) sample() telemetry.NodeSample {
 	var s telemetry.NodeSample
 	s.InFlightBytes, s.InFlightLimitBytes = n.gate.InFlight()
 	s.NoSpace = n.gate.NoSpace()
-	if state := *n.state.Load(); state == stateRecovering {
+	if state := *n.state.Load(); state == stateRecovering || state == stateForming {
 		return s
 	}
 	s.DiskFreeBytes = n.disk.free()

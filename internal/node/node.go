@@ -22,6 +22,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/sheafdb/sheaf/internal/admission"
+	"github.com/sheafdb/sheaf/internal/cluster"
 	"github.com/sheafdb/sheaf/internal/config"
 	"github.com/sheafdb/sheaf/internal/coordinator"
 	"github.com/sheafdb/sheaf/internal/group"
@@ -39,6 +40,9 @@ type Options struct {
 	Logger  *slog.Logger
 	// FS is the file system of the data directory; nil is the real one.
 	FS vfs.FS
+	// TailBytes is how much of the newest log entries stays in memory for nodes that are a
+	// little behind; 0 is the default.
+	TailBytes int64
 	// Tracing adds OpenTelemetry spans, to the global tracer provider.
 	Tracing bool
 }
@@ -46,16 +50,14 @@ type Options struct {
 // groupID is the number of the node's one group in the log.
 const groupID = 1
 
-// replicaID is the node's number among the group's replicas.
-const replicaID = 1
-
 // Node is one running node.
 type Node struct {
 	cfg     config.Config
 	opts    Options
 	dir     *dataDir
 	disk    *diskGuard
-	store   store.Store
+	place   *place
+	bridge  *cluster.Bridge // nil in a node alone
 	log     *wal.Log
 	journal *group.Journal
 	saved   replica.Saved
@@ -81,6 +83,7 @@ type Node struct {
 
 // The states of a node.
 const (
+	stateForming    = "meeting the other nodes"
 	stateRecovering = "recovering"
 	stateServing    = "serving"
 	stateNoSpace    = "no space"
@@ -124,6 +127,9 @@ func (n *Node) start(ctx context.Context) error {
 	if n.disk, err = startDiskGuard(n); err != nil {
 		return err
 	}
+	if err := n.join(ctx); err != nil {
+		return err
+	}
 	if err := n.recover(ctx); err != nil {
 		return err
 	}
@@ -132,15 +138,16 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.journal = group.NewJournal(n.log, n.opts.Logger)
 	n.group, err = group.Start(ctx, group.Config{
-		ID: groupID, Replica: replicaID, Store: n.store, Log: n.log, Journal: n.journal,
-		Saved: n.saved, Incarnation: uint64(n.began.UnixNano()), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
+		ID: groupID, Replica: n.dir.identity.ID, Store: n.place.current(), Log: n.log, Journal: n.journal,
+		Saved: n.saved, Incarnation: uint64(n.began.UnixNano()),
+		Send: n.sender(), Place: n.place, TailBytes: n.tailBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
 		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, LogMostBytes: n.disk.sizes.logMost, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
 	})
 	if err != nil {
 		return err
 	}
 	n.core = coordinator.New(coordinator.Config{
-		Group: n.group, Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
+		Group: n.reached(), Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
 		EventualBytes: n.cfg.Eventual.QueueBytes, EventualWindow: n.cfg.Eventual.Window, Logger: n.opts.Logger,
 	})
 	n.serve()
@@ -150,13 +157,14 @@ func (n *Node) start(ctx context.Context) error {
 // recover opens the store and brings it up to date from the log.
 func (n *Node) recover(ctx context.Context) error {
 	var err error
-	if n.store, err = openStore(n); err != nil {
-		return fmt.Errorf("open the %s store: %w", n.cfg.Store, err)
+	if n.place, err = openPlace(n); err != nil {
+		return err
 	}
-	if err := group.Seed(n.store, []uint64{replicaID}); err != nil {
+	if err := group.Seed(n.place.current(), n.voters()); err != nil {
 		return fmt.Errorf("begin the %s store: %w", n.cfg.Store, err)
 	}
-	recovery := group.NewRecovery(groupID, n.store, 0, n.opts.Logger)
+	recovery := group.NewRecovery(groupID, n.place.current(), n.tailBytes(), n.opts.Logger)
+	recovery.Adopted(n.place.state.Adopted)
 	began := time.Now()
 	n.log, err = wal.Open(wal.Config{
 		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: n.disk.sizes.segment, Recycled: n.disk.sizes.recycled, Found: recovery.Found, Logger: n.opts.Logger,
@@ -232,13 +240,14 @@ func (n *Node) stop(ctx context.Context) error {
 	defer cancel()
 	n.drainFaces(ctx)
 	n.core.Close(ctx)
+	n.group.HandOver()
 	if err := n.stopGroup(); err != nil {
 		return err // the process is about to end, and with it everything that is open
 	}
 	if n.Err() != nil {
 		return errors.Join(n.failure, n.release())
 	}
-	durable, err := n.store.Flush()
+	durable, err := n.place.current().Flush()
 	if err == nil {
 		err = n.log.Cut(groupID, durable)
 	}
@@ -276,6 +285,9 @@ func (n *Node) release() error {
 			errs = append(errs, err)
 		}
 	}
+	if n.bridge != nil {
+		n.bridge.Close()
+	}
 	n.serving.Wait()
 	if n.disk != nil {
 		n.disk.stop()
@@ -286,8 +298,8 @@ func (n *Node) release() error {
 	if n.log != nil {
 		errs = append(errs, n.log.Close())
 	}
-	if n.store != nil {
-		errs = append(errs, n.store.Close())
+	if n.place != nil {
+		errs = append(errs, n.place.close())
 	}
 	if n.dir != nil {
 		errs = append(errs, n.dir.close())
@@ -307,10 +319,11 @@ func (n *Node) setState(state string) { n.state.Store(&state) }
 // ready says why the node cannot serve, or nil.
 func (n *Node) ready() error {
 	switch state := *n.state.Load(); state {
-	case stateServing:
+	case stateServing, stateNoSpace: // without space reads go on
+		if n.group.Leader() == 0 {
+			return errors.New("no leader")
+		}
 		return nil
-	case stateNoSpace:
-		return nil // reads go on
 	default:
 		return errors.New(state)
 	}

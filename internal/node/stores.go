@@ -8,9 +8,8 @@ import (
 	"github.com/sheafdb/sheaf/internal/store/pebble"
 )
 
-// openStore opens the store that the configuration names.
-func openStore(n *Node) (store.Store, error) {
-	dir := n.dir.storeDir()
+// openStore opens a store, of the kind that the configuration names, in a directory.
+func openStore(n *Node, dir string) (store.Store, error) {
 	switch n.cfg.Store {
 	case "pebble":
 		cfg := pebble.DefaultConfig()

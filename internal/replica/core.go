@@ -117,6 +117,24 @@ func (c *Core) Campaign() { _ = c.node.Campaign() }
 // within an election's time. Proposals wait meanwhile.
 func (c *Core) Transfer(to uint64) { c.node.TransferLeader(to) }
 
+// HandOver makes a leader hand its office to the voter whose log is the most complete, of
+// those it has heard from lately. False: there is nobody, or this replica does not lead.
+func (c *Core) HandOver() bool {
+	if !c.office.leading {
+		return false
+	}
+	var to, match uint64
+	for id, p := range c.node.Status().Progress {
+		if id != c.id && !p.IsLearner && p.RecentActive && (p.Match > match || p.Match == match && (to == 0 || id < to)) {
+			to, match = id, p.Match
+		}
+	}
+	if to != 0 {
+		c.node.TransferLeader(to)
+	}
+	return to != 0
+}
+
 // Unreachable says that a message to a replica was lost.
 func (c *Core) Unreachable(id uint64) { c.node.ReportUnreachable(id) }
 

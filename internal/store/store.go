@@ -126,8 +126,19 @@ type Store interface {
 	// the log holds of what is not durable.
 	FlushBytes() int64
 
+	// Copy makes the directory dir and in it a store of the same kind with a state of
+	// this one, which is at least what was applied before the call, durably; Open opens
+	// it. It may take long and does not hold up Apply. After an error dir may be there.
+	Copy(dir string) (Copied, error)
+
 	// Close releases files and memory. It does not flush.
 	Close() error
+}
+
+// Copied says what is in a copy: its Meta, and all of the space Own.
+type Copied struct {
+	Meta Meta
+	Own  map[string][]byte
 }
 
 // View is one consistent state of a store. It is not safe for concurrent use.

@@ -49,6 +49,7 @@ func TestPassedDeadlineLeavesTheOutcomeUnknown(t *testing.T) {
 func TestClientThatLeavesIsCountedUntilItsBatchIsDone(t *testing.T) {
 	node := newRig(t, nil)
 	release := node.stall(t)
+	before := node.group.LogBytes()
 	ctx, cancel := context.WithCancel(context.Background())
 	req, err := http.NewRequestWithContext(ctx, "POST", node.URL+"/v1/putall", strings.NewReader(stalledBatch+strings.Repeat(" ", 1<<20)))
 	if err != nil {
@@ -61,6 +62,7 @@ func TestClientThatLeavesIsCountedUntilItsBatchIsDone(t *testing.T) {
 	}()
 	// The body is read and given back; what waits for the disk is counted on.
 	wait(t, "only the entries are counted", func() bool { now, _ := node.gate.InFlight(); return now > 0 && now < 100 })
+	wait(t, "the batch is in the log", func() bool { return node.group.LogBytes() > before })
 	cancel()
 	if err := <-left; err == nil {
 		t.Error("there was an answer")

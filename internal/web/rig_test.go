@@ -31,6 +31,7 @@ type rig struct {
 	*httptest.Server
 	gate     *admission.Gate
 	store    *memory.Store
+	group    *group.Solo
 	limits   sheaf.Limits
 	registry *prometheus.Registry
 }
@@ -84,7 +85,7 @@ func newRig(t testing.TB, change func(*sheaf.Limits)) *rig {
 			t.Error(err)
 		}
 	})
-	return &rig{Server: server, gate: gate, store: s, limits: limits, registry: registry}
+	return &rig{Server: server, gate: gate, store: s, group: g, limits: limits, registry: registry}
 }
 
 // answer is a response with its body read.

@@ -59,7 +59,7 @@ func (s *Store) Flush() (uint64, error) {
 		return img.meta.Index, nil
 	}
 	err = writeSnapshot(s.fs, s.dir, img.meta, img.keys, func(w *snapshotWriter) error {
-		return s.writeImage(w, &img)
+		return s.writeImage(w, &img, nil)
 	})
 	if err != nil {
 		s.changedBytes.Add(img.changed)
@@ -88,14 +88,20 @@ func (s *Store) noteSnapshot(index uint64) {
 	}
 }
 
-func (s *Store) writeImage(w *snapshotWriter, img *image) error {
+// writeImage writes all records; seen, if not nil, is told of those of the tables.
+func (s *Store) writeImage(w *snapshotWriter, img *image, seen func(space store.Space, key, value []byte)) error {
 	for i, t := range img.tables {
 		space := tableSpaces[i]
 		for part := range t.parts() {
 			if s.closed.Load() {
 				return errClosed
 			}
-			err := t.walk(part, func(key, value []byte) error { return w.add(space, key, value) })
+			err := t.walk(part, func(key, value []byte) error {
+				if seen != nil {
+					seen(space, key, value)
+				}
+				return w.add(space, key, value)
+			})
 			if err != nil {
 				return err
 			}

@@ -44,6 +44,7 @@ func Run(t *testing.T, open Open) {
 		{"CloseDoesNotFlush", testCloseDoesNotFlush},
 		{"FlushWhileApplying", testFlushWhileApplying},
 		{"CrashLeavesOneWholeState", testCrash},
+		{"CopyIsAStoreOfItsOwn", testCopy},
 		{"FailedFlushIsReported", testFailedFlush},
 		{"DamageIsNeverWrongData", testDamage},
 		{"BehavesLikeAMap", testModel},

@@ -1,0 +1,259 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/group"
+	"github.com/sheafdb/sheaf/internal/peer"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// Member is one node of a cluster. Its number is also that of its replica in every group.
+type Member struct {
+	ID   uint64 `json:"id"`
+	Name string `json:"name"`
+	Addr string `json:"addr"`
+	// Disk is empty until the member has been met.
+	Disk string `json:"disk,omitempty"`
+}
+
+// Config is what a bridge needs.
+type Config struct {
+	// Self has this node's number, name and disk; and the cluster, once it is formed.
+	Self peer.Identity
+	// Members are all nodes, this one among them.
+	Members []Member
+	// TLS is for both ends; nil for plain text.
+	ServerTLS, ClientTLS *tls.Config
+	FS                   vfs.FS
+	Logger               *slog.Logger
+}
+
+// Bridge joins a node's groups to those of the other nodes. It is the peer.Handler of its
+// node.
+type Bridge struct {
+	cfg    Config
+	client *peer.Client
+	server *peer.Server
+
+	mu      sync.Mutex
+	self    peer.Identity
+	members map[uint64]Member
+	// groups are set while they run.
+	groups map[uint64]*replicaHere
+	// sending are states on their way out.
+	sending sync.WaitGroup
+	ctx     context.Context
+	stop    context.CancelFunc
+}
+
+// replicaHere is a group's replica on this node.
+type replicaHere struct {
+	group *group.Group
+	place group.Place
+}
+
+// NewBridge returns a bridge that knows all members and carries nothing yet.
+func NewBridge(cfg Config) (*Bridge, error) {
+	b := &Bridge{cfg: cfg, self: cfg.Self, members: make(map[uint64]Member), groups: make(map[uint64]*replicaHere)}
+	b.ctx, b.stop = context.WithCancel(context.Background())
+	b.client = peer.NewClient(b.identity, cfg.ClientTLS, b.lost, cfg.Logger)
+	b.server = peer.NewServer(b, cfg.ServerTLS, cfg.Logger)
+	for _, m := range cfg.Members {
+		b.members[m.ID] = m
+		if m.ID == cfg.Self.ID {
+			continue
+		}
+		if err := b.client.Know(m.ID, m.Name, m.Addr); err != nil {
+			b.Close()
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// Server is what listens for the other nodes.
+func (b *Bridge) Server() *peer.Server { return b.server }
+
+// Close ends everything that is on its way.
+func (b *Bridge) Close() {
+	b.stop()
+	b.sending.Wait()
+	b.server.Stop()
+	b.client.Close()
+}
+
+// Attach lets a group's replica take part. Until then, and after Detach, messages for it are
+// dropped.
+func (b *Bridge) Attach(id uint64, g *group.Group, place group.Place) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.groups[id] = &replicaHere{g, place}
+}
+
+// Detach ends the part of a group's replica.
+func (b *Bridge) Detach(id uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.groups, id)
+}
+
+func (b *Bridge) replica(id uint64) *replicaHere {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.groups[id]
+}
+
+func (b *Bridge) identity() peer.Identity {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.self
+}
+
+// Sender is the Send of a group.
+func (b *Bridge) Sender(id uint64) func([]*pb.Message) {
+	return func(messages []*pb.Message) { b.send(id, messages) }
+}
+
+// send makes one frame for each node and lane.
+func (b *Bridge) send(id uint64, messages []*pb.Message) {
+	type way struct {
+		to   uint64
+		lane peer.Lane
+	}
+	frames := make(map[way]*frame, 2)
+	var order []way
+	for _, m := range messages {
+		w := way{m.GetTo(), peer.Urgent}
+		switch m.GetType() {
+		case pb.MsgSnap:
+			b.sending.Go(func() { b.sendState(id, m) })
+			continue
+		case pb.MsgApp: // they arrive in order
+			w.lane = peer.Bulk
+		default:
+		}
+		f := frames[w]
+		if f == nil {
+			f = &frame{}
+			frames[w] = f
+			order = append(order, w)
+		}
+		if err := f.add(id, m); err != nil {
+			b.cfg.Logger.Error("message of a replica cannot be encoded", "group", id, "err", err)
+		}
+	}
+	for _, w := range order {
+		b.client.Send(w.to, w.lane, frames[w].finish())
+	}
+}
+
+// lost tells the groups that a node does not hear them.
+func (b *Bridge) lost(to uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.groups {
+		r.group.Unreachable(to)
+	}
+}
+
+// Admit is part of peer.Handler.
+func (b *Bridge) Admit(from peer.Identity, to uint64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known, ok := b.members[from.ID]
+	switch {
+	case b.self.Cluster == "":
+		return fmt.Errorf("node %s is still meeting the others", b.self)
+	case from.Cluster != b.self.Cluster:
+		return fmt.Errorf("node %s belongs to cluster %s, and the caller %s to %q: one of them has the wrong address", b.self, b.self.Cluster, from, from.Cluster)
+	case to != b.self.ID:
+		return fmt.Errorf("this is node %s, and the caller %s means node %d: its address for that one is wrong", b.self, from, to)
+	case !ok || known.Name != from.Name:
+		return fmt.Errorf("cluster %s has no node %s", b.self.Cluster, from)
+	case known.Disk != from.Disk:
+		return fmt.Errorf("node %s has another disk than the one that the cluster knows: what it promised before is lost, so it must be replaced under a new number", from)
+	}
+	return nil
+}
+
+// Frame is part of peer.Handler.
+func (b *Bridge) Frame(from uint64, frame []byte) {
+	byGroup := make(map[uint64][]*pb.Message, 1)
+	err := eachMessage(frame, func(id uint64, m *pb.Message) {
+		if m.GetFrom() == from && m.GetType() != pb.MsgSnap { // a state comes by another way
+			byGroup[id] = append(byGroup[id], m)
+		}
+	})
+	if err != nil {
+		b.cfg.Logger.Error("node sent what cannot be read", "node", from, "err", err)
+		return
+	}
+	for id, messages := range byGroup {
+		if r := b.replica(id); r != nil {
+			r.group.Receive(messages)
+		}
+	}
+}
+
+// Call is part of peer.Handler: another node brings commands to the leader that this one is
+// thought to be.
+func (b *Bridge) Call(ctx context.Context, _ uint64, request []byte) ([]byte, error) {
+	id, commands, err := decodeCall(request)
+	if err != nil {
+		return nil, err
+	}
+	r := b.replica(id)
+	if r == nil {
+		return encodeReply(nil, group.Timing{}, sheaf.Errorf(sheaf.NotLeader, "this node does not run group %d", id))
+	}
+	if len(commands) == 1 {
+		result, timing, err := r.group.Propose(ctx, commands[0])
+		return encodeReply([]apply.Result{result}, timing, err)
+	}
+	results, err := r.group.ProposeAll(ctx, commands, nil)
+	return encodeReply(results, group.Timing{}, err)
+}
+
+// A call is the group and then the commands, each with its length (uvarints).
+func encodeCall(id uint64, commands []*wire.Command) [][]byte {
+	var f frame
+	f.head = appendUvarint(f.head, id)
+	for _, cmd := range commands {
+		header := cmd.AppendHeader(nil)
+		f.head = appendUvarint(f.head, uint64(len(header)+len(cmd.Entries.Raw())))
+		f.head = append(f.head, header...)
+		f.data(cmd.Entries.Raw())
+	}
+	return f.finish()
+}
+
+func decodeCall(data []byte) (id uint64, commands []*wire.Command, err error) {
+	r := reader{data: data}
+	id = r.uvarint()
+	for r.err == nil && len(r.data) > 0 {
+		one := r.bytes(r.uvarint())
+		if r.err != nil {
+			break
+		}
+		cmd, err := wire.DecodeCommand(one)
+		if err != nil {
+			return 0, nil, err
+		}
+		commands = append(commands, &cmd)
+	}
+	if r.err == nil && len(commands) == 0 {
+		r.err = errors.New("no command")
+	}
+	return id, commands, r.err
+}

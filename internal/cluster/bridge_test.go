@@ -1,0 +1,52 @@
+package cluster
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/sheafdb/sheaf/internal/peer"
+)
+
+func TestStrangersAreNotAdmitted(t *testing.T) {
+	members := []Member{{ID: 1, Name: "n1", Addr: "127.0.0.1:1"}, {ID: 2, Name: "n2", Addr: "127.0.0.1:2"}}
+	b, err := NewBridge(Config{Self: peer.Identity{ID: 1, Name: "n1", Disk: "d1"}, Members: members, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	good := peer.Identity{Cluster: "c", ID: 2, Name: "n2", Disk: "d2"}
+	if err := b.Admit(good, 1); err == nil {
+		t.Error("somebody is admitted before the cluster is formed")
+	}
+	members[0].Disk, members[1].Disk = "d1", "d2"
+	b.Formed("c", members)
+	if err := b.Admit(good, 1); err != nil {
+		t.Errorf("a member is refused: %v", err)
+	}
+	for want, from := range map[string]peer.Identity{
+		"belongs to cluster": {Cluster: "other", ID: 2, Name: "n2", Disk: "d2"},
+		"has no node":        {Cluster: "c", ID: 3, Name: "n3", Disk: "d3"},
+		"no node n3 (2)":     {Cluster: "c", ID: 2, Name: "n3", Disk: "d2"},
+		"another disk":       {Cluster: "c", ID: 2, Name: "n2", Disk: "wiped"},
+	} {
+		if err := b.Admit(from, 1); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", from, err, want)
+		}
+	}
+	if err := b.Admit(good, 2); err == nil || !strings.Contains(err.Error(), "means node 2") {
+		t.Errorf("a call for another node: %v", err)
+	}
+}
+
+func TestParseNumbersMembersByName(t *testing.T) {
+	members, err := Parse("n2=b:2, n1=a:1")
+	if err != nil || len(members) != 2 || members[0] != (Member{ID: 1, Name: "n1", Addr: "a:1"}) || members[1].ID != 2 {
+		t.Errorf("%+v, %v", members, err)
+	}
+	for _, bad := range []string{"", "n1", "n1=", "=a:1", "n1=a:1,n1=b:2"} {
+		if _, err := Parse(bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}

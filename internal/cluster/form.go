@@ -1,0 +1,189 @@
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sheafdb/sheaf/internal/peer"
+)
+
+// A new cluster is formed when all its first members have met: each learns every other's
+// disk, and from all of them follows the cluster's name. From then on a node whose disk was
+// wiped is not the member that it says it is, even if nobody has heard from it before: it
+// could have promised something to somebody.
+
+// greeting is what two members of a cluster to be tell each other.
+type greeting struct {
+	Members []Member `json:"members"`
+	Self    Member   `json:"self"`
+}
+
+// Parse reads "n1=host:port,n2=host:port" and numbers the members by the order of their
+// names, which is the same on every node.
+func Parse(text string) ([]Member, error) {
+	var members []Member
+	for part := range strings.SplitSeq(text, ",") {
+		name, addr, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if !ok || name == "" || addr == "" {
+			return nil, fmt.Errorf("%q is not name=host:port", part)
+		}
+		members = append(members, Member{Name: name, Addr: addr})
+	}
+	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+	for i := range members {
+		members[i].ID = uint64(i + 1)
+		if i > 0 && members[i].Name == members[i-1].Name {
+			return nil, fmt.Errorf("node %s is named twice", members[i].Name)
+		}
+	}
+	return members, nil
+}
+
+// Meet is part of peer.Handler.
+func (b *Bridge) Meet(from peer.Identity, request []byte) ([]byte, error) {
+	var theirs greeting
+	if err := json.Unmarshal(request, &theirs); err != nil {
+		return nil, err
+	}
+	if err := b.note(theirs, from.Disk); err != nil {
+		return nil, err
+	}
+	return json.Marshal(b.greeting())
+}
+
+func (b *Bridge) greeting() greeting {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	g := greeting{Self: b.members[b.self.ID]}
+	for _, m := range b.members {
+		m.Disk = ""
+		g.Members = append(g.Members, m)
+	}
+	slices.SortFunc(g.Members, func(x, y Member) int { return int(int64(x.ID) - int64(y.ID)) })
+	return g
+}
+
+// note compares what another member says with what is known here, and notes its disk.
+func (b *Bridge) note(theirs greeting, disk string) error {
+	ours := b.greeting()
+	if !slices.Equal(ours.Members, theirs.Members) {
+		return fmt.Errorf("node %s was told of other members (%s) than node %s (%s): start all with the same --cluster", theirs.Self.Name, names(theirs.Members), ours.Self.Name, names(ours.Members))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known, ok := b.members[theirs.Self.ID]
+	switch {
+	case !ok || known.Name != theirs.Self.Name || theirs.Self.ID == b.self.ID || disk == "" || disk != theirs.Self.Disk:
+		return fmt.Errorf("node %s is not one of %s", theirs.Self.Name, names(ours.Members))
+	case known.Disk == "":
+		known.Disk = disk
+		b.members[known.ID] = known
+	case known.Disk != disk:
+		return fmt.Errorf("node %s has another disk than when it was met first: what it promised then is lost. If the cluster is new, empty the data directories of all nodes and start again; else replace the node under a new name", known.Name)
+	}
+	return nil
+}
+
+func names(members []Member) string {
+	var b strings.Builder
+	for i, m := range members {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(m.Name + "=" + m.Addr)
+	}
+	return b.String()
+}
+
+// meetEvery is how often a node that was not met is tried again, and meetTime how long one
+// try may take.
+const (
+	meetEvery = 200 * time.Millisecond
+	meetTime  = 2 * time.Second
+)
+
+// Form meets all members and returns the cluster's name and the members with their disks.
+// Whoever calls it makes both durable, and then calls Formed. waiting, if not nil, is told
+// now and then whom it waits for, and why.
+func (b *Bridge) Form(ctx context.Context, waiting func(name string, why error)) (string, []Member, error) {
+	b.mu.Lock()
+	me := b.members[b.self.ID]
+	me.Disk = b.self.Disk
+	b.members[me.ID] = me
+	b.mu.Unlock()
+	told := time.Now()
+	for {
+		missing, why := b.meetAll(ctx)
+		if missing == "" {
+			break
+		}
+		if waiting != nil && time.Since(told) > 2*time.Second {
+			told = time.Now()
+			waiting(missing, why)
+		}
+		select {
+		case <-ctx.Done():
+			return "", nil, fmt.Errorf("waiting for node %s: %w: %w", missing, why, ctx.Err())
+		case <-time.After(meetEvery):
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var members []Member
+	for _, m := range b.members {
+		members = append(members, m)
+	}
+	slices.SortFunc(members, func(x, y Member) int { return int(int64(x.ID) - int64(y.ID)) })
+	sum := sha256.New()
+	for _, m := range members {
+		fmt.Fprintf(sum, "%d %s %s\n", m.ID, m.Name, m.Disk)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8]), members, nil
+}
+
+// meetAll greets every member; missing is one that did not answer.
+func (b *Bridge) meetAll(ctx context.Context) (missing string, why error) {
+	ours := b.greeting()
+	request, err := json.Marshal(ours)
+	if err != nil {
+		return ours.Self.Name, err
+	}
+	for _, m := range ours.Members {
+		if m.ID == ours.Self.ID {
+			continue
+		}
+		err := func() error {
+			ctx, cancel := context.WithTimeout(ctx, meetTime)
+			defer cancel()
+			answer, err := b.client.Meet(ctx, m.ID, request)
+			if err != nil {
+				return err
+			}
+			var theirs greeting
+			if err := json.Unmarshal(answer, &theirs); err != nil {
+				return err
+			}
+			return b.note(theirs, theirs.Self.Disk)
+		}()
+		if err != nil {
+			missing, why = m.Name, err
+		}
+	}
+	return missing, why
+}
+
+// Formed lets the bridge carry: the cluster has a name, and the members their disks.
+func (b *Bridge) Formed(cluster string, members []Member) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.self.Cluster = cluster
+	for _, m := range members {
+		b.members[m.ID] = m
+	}
+}

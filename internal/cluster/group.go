@@ -1,0 +1,175 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/group"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// Group is a group as the coordinator of any node sees it: reads are of the replica here,
+// writes go to the leader, wherever it is.
+type Group struct {
+	*group.Group
+	id     uint64
+	bridge *Bridge
+}
+
+// NewGroup returns the group of a replica that is attached to the bridge.
+func NewGroup(id uint64, here *group.Group, b *Bridge) *Group {
+	return &Group{Group: here, id: id, bridge: b}
+}
+
+// patience bounds how long a write looks for a leader whose caller set no deadline.
+const patience = 10 * time.Second
+
+// Propose is group.Propose at the leader.
+func (g *Group) Propose(ctx context.Context, cmd *wire.Command) (apply.Result, group.Timing, error) {
+	unknown := false
+	if g.Leads() {
+		result, timing, err := g.Group.Propose(ctx, cmd)
+		if err == nil || !again(ctx, err, cmd.RequestID != "") {
+			return result, timing, err
+		}
+		unknown = errors.Is(err, sheaf.OutcomeUnknown)
+	}
+	var result apply.Result
+	var timing group.Timing
+	err := g.untilDone(ctx, cmd.RequestID != "", unknown, func(ctx context.Context, leader uint64) error {
+		// An attempt that is given up may still be on its way: each has its own.
+		attempt := *cmd
+		if leader == g.bridge.cfg.Self.ID {
+			var err error
+			result, timing, err = g.Group.Propose(ctx, &attempt)
+			return err
+		}
+		results, at, err := g.bring(ctx, leader, []*wire.Command{&attempt})
+		if err == nil {
+			result, timing = results[0], at
+		}
+		return err
+	})
+	return result, timing, err
+}
+
+// ProposeAll is group.ProposeAll at the leader.
+func (g *Group) ProposeAll(ctx context.Context, cmds []*wire.Command, logged chan<- struct{}) ([]apply.Result, error) {
+	if g.Leads() {
+		return g.Group.ProposeAll(ctx, cmds, logged)
+	}
+	named := true
+	for _, cmd := range cmds {
+		named = named && cmd.RequestID != ""
+	}
+	var results []apply.Result
+	err := g.untilDone(ctx, named, false, func(ctx context.Context, leader uint64) (err error) {
+		attempts := make([]*wire.Command, len(cmds))
+		for i, cmd := range cmds {
+			attempt := *cmd
+			attempts[i] = &attempt
+		}
+		if leader == g.bridge.cfg.Self.ID {
+			results, err = g.Group.ProposeAll(ctx, attempts, nil)
+			return err
+		}
+		results, _, err = g.bring(ctx, leader, attempts)
+		return err
+	})
+	if err == nil && logged != nil {
+		close(logged)
+	}
+	return results, err
+}
+
+// bring takes commands to the leader.
+func (g *Group) bring(ctx context.Context, leader uint64, cmds []*wire.Command) ([]apply.Result, group.Timing, error) {
+	data, err := g.bridge.client.Call(ctx, leader, encodeCall(g.id, cmds)...)
+	if err != nil {
+		return nil, group.Timing{}, callError(ctx, leader, err)
+	}
+	results, timing, err := decodeReply(data)
+	if err == nil && len(results) != len(cmds) {
+		err = sheaf.Errorf(sheaf.OutcomeUnknown, "node %d answered %d of %d batches", leader, len(results), len(cmds))
+	}
+	return results, timing, err
+}
+
+// callError is what a call that failed says of its commands: they may have been done.
+func callError(ctx context.Context, leader uint64, err error) error {
+	if status.Code(err) == codes.PermissionDenied { // refused at the door
+		return &sheaf.Error{Code: sheaf.NotLeader, Err: err, Detail: fmt.Sprintf("node %d does not take this node's calls; nothing was written", leader)}
+	}
+	e := &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: err, Detail: fmt.Sprintf("node %d, the leader, was not heard of again", leader)}
+	if ctx.Err() != nil {
+		e.Err = ctx.Err()
+	}
+	return e
+}
+
+// again says whether an attempt that failed may be followed by another: when it did nothing,
+// or when its batch has a name by which it is applied once.
+func again(ctx context.Context, err error, named bool) bool {
+	return ctx.Err() == nil && (errors.Is(err, sheaf.NotLeader) || named && errors.Is(err, sheaf.OutcomeUnknown))
+}
+
+// untilDone looks for the leader and tries, until the caller's time is over. unknown: an
+// attempt before may have been done.
+func (g *Group) untilDone(ctx context.Context, named, unknown bool, try func(ctx context.Context, leader uint64) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := g.noLeader()
+	for turn := 0; ; turn++ {
+		if leader := g.Leader(); leader != 0 {
+			if err = try(ctx, leader); err == nil {
+				return nil
+			}
+			unknown = unknown || errors.Is(err, sheaf.OutcomeUnknown)
+			if !again(ctx, err, named) {
+				break
+			}
+		}
+		if !pause(ctx, turn) {
+			break
+		}
+	}
+	if unknown && (errors.Is(err, sheaf.NotLeader) || errors.Is(err, sheaf.NotProposed)) {
+		return &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: err, Detail: "an attempt was not answered, and another was not made in time"}
+	}
+	return err
+}
+
+func (g *Group) noLeader() error {
+	return &sheaf.Error{
+		Code: sheaf.NotLeader, RetryAfter: 100 * time.Millisecond,
+		Detail: "the group has no leader that this node knows of; nothing was written",
+	}
+}
+
+// The pauses between two looks for a leader.
+const (
+	firstPause = 5 * time.Millisecond
+	maxPause   = 100 * time.Millisecond
+)
+
+// pause waits, false when the caller's time is over.
+func pause(ctx context.Context, turn int) bool {
+	d := min(firstPause<<min(turn, 10), maxPause)
+	select {
+	case <-time.After(d/2 + rand.N(d)): //nolint:gosec // to keep callers apart
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func appendUvarint(dst []byte, v uint64) []byte { return binary.AppendUvarint(dst, v) }

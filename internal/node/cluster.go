@@ -1,0 +1,193 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/sheafdb/sheaf/internal/cluster"
+	"github.com/sheafdb/sheaf/internal/config"
+	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/peer"
+)
+
+// tailBytes is how much of the newest log entries stays in memory for nodes that are a
+// little behind.
+const tailBytes = 64 << 20
+
+// join makes the node part of its cluster: a new one is formed with the others, one that it
+// belongs to is found in the data directory.
+func (n *Node) join(ctx context.Context) error {
+	id := &n.dir.identity
+	var members []cluster.Member
+	if n.cfg.Cluster != "" {
+		var err error
+		if members, err = cluster.Parse(n.cfg.Cluster); err != nil {
+			return fmt.Errorf("cluster: %w", err)
+		}
+	}
+	switch {
+	case n.dir.fresh && members == nil:
+		return nil // a node alone
+	case n.dir.fresh:
+		return n.form(ctx, members)
+	case members != nil && !sameMembers(members, id.Members):
+		return fmt.Errorf("the data directory %s belongs to a cluster of other members: start without --cluster, or choose another --data-dir", n.dir.path)
+	case n.cfg.Node != "" && len(id.Members) > 0 && n.cfg.Node != id.name():
+		return fmt.Errorf("the data directory %s is that of node %s, not of %s: choose another --data-dir", n.dir.path, id.name(), n.cfg.Node)
+	case len(id.Members) == 0:
+		return nil
+	}
+	if err := n.connect(id.Members); err != nil {
+		return err
+	}
+	n.bridge.Formed(id.Cluster, id.Members)
+	return nil
+}
+
+func sameMembers(given, own []cluster.Member) bool {
+	if len(given) != len(own) {
+		return false
+	}
+	for i, m := range given {
+		if m.ID != own[i].ID || m.Name != own[i].Name || m.Addr != own[i].Addr {
+			return false
+		}
+	}
+	return true
+}
+
+// form meets the other nodes of a new cluster.
+func (n *Node) form(ctx context.Context, members []cluster.Member) error {
+	id := &n.dir.identity
+	id.ID = 0
+	for _, m := range members {
+		if m.Name == n.cfg.Node {
+			id.ID = m.ID
+		}
+	}
+	if id.ID == 0 {
+		return fmt.Errorf("cluster: it does not name this node, %q", n.cfg.Node)
+	}
+	if err := n.dir.forming(); err != nil {
+		return err
+	}
+	id.Members = members
+	if err := n.connect(members); err != nil {
+		return err
+	}
+	n.setState(stateForming)
+	n.opts.Logger.Info("meeting the other nodes of a new cluster", "node", n.cfg.Node, "cluster", n.cfg.Cluster)
+	name, met, err := n.bridge.Form(ctx, func(name string, why error) {
+		n.opts.Logger.Warn("still waiting for a node of the new cluster", "node", name, "err", why)
+	})
+	if err != nil {
+		return err
+	}
+	n.setState(stateRecovering)
+	id.Cluster, id.Members = name, met
+	// Before anybody is promised anything, and before the others may count on it.
+	n.bridge.Formed(name, met)
+	n.opts.Logger.Info("cluster formed", "cluster", name)
+	return nil
+}
+
+// connect listens for the other nodes and knows where they are.
+func (n *Node) connect(members []cluster.Member) error {
+	id := &n.dir.identity
+	addr := n.cfg.PeerAddr
+	if addr == "" {
+		for _, m := range members {
+			if m.ID == id.ID {
+				addr = m.Addr
+			}
+		}
+	}
+	serverTLS, clientTLS, err := loadPeerTLS(n.cfg.PeerTLS)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w: choose another address with --peer-addr", addr, err)
+	}
+	n.ports.peer = listener
+	n.bridge, err = cluster.NewBridge(cluster.Config{
+		Self:    peer.Identity{ID: id.ID, Name: id.name(), Disk: id.NodeID},
+		Members: members, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.run("peer", func() error { return n.bridge.Server().Serve(listener) })
+	return nil
+}
+
+// loadPeerTLS returns what both ends of a connection between nodes use; nil is plain text.
+func loadPeerTLS(files config.PeerTLS) (server, client *tls.Config, err error) {
+	if files.Cert == "" {
+		return nil, nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("load the node's certificate %s and key %s: %w", files.Cert, files.Key, err)
+	}
+	pem, err := os.ReadFile(files.CA)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the nodes' CA: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, nil, errors.New("the nodes' CA " + files.CA + " holds no PEM certificate")
+	}
+	both := &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"},
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, RootCAs: pool,
+	}
+	return both, both, nil
+}
+
+// voters are the first replicas of the node's group.
+func (n *Node) voters() []uint64 {
+	if len(n.dir.identity.Members) == 0 {
+		return []uint64{n.dir.identity.ID}
+	}
+	var ids []uint64
+	for _, m := range n.dir.identity.Members {
+		ids = append(ids, m.ID)
+	}
+	return ids
+}
+
+func (n *Node) tailBytes() int64 {
+	if n.bridge == nil {
+		return 0
+	}
+	if n.opts.TailBytes > 0 {
+		return n.opts.TailBytes
+	}
+	return tailBytes
+}
+
+// sender is how the group reaches its other replicas; nil when it has none.
+func (n *Node) sender() func([]*pb.Message) {
+	if n.bridge == nil {
+		return nil
+	}
+	return n.bridge.Sender(groupID)
+}
+
+// reached is the group as the coordinator sees it.
+func (n *Node) reached() coordinator.Group {
+	if n.bridge == nil {
+		return n.group
+	}
+	n.bridge.Attach(groupID, n.group, n.place)
+	return cluster.NewGroup(groupID, n.group, n.bridge)
+}

@@ -1,0 +1,201 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/client"
+	"github.com/sheafdb/sheaf/internal/config"
+)
+
+// trio are three nodes of one cluster in this process, on real sockets and files.
+type trio struct {
+	t     *testing.T
+	cfgs  [3]config.Config
+	nodes [3]*Node
+	// tailBytes of the nodes that are started from now on; 0 is the default.
+	tailBytes int64
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func newTrio(t *testing.T, store string, tailBytes int64) *trio {
+	t.Helper()
+	tr := &trio{t: t, tailBytes: tailBytes}
+	var members []string
+	for i := range tr.cfgs {
+		members = append(members, fmt.Sprintf("n%d=%s", i+1, freeAddr(t)))
+	}
+	for i := range tr.cfgs {
+		c := testConfig(t.TempDir())
+		c.Store, c.Node, c.Cluster = store, fmt.Sprintf("n%d", i+1), strings.Join(members, ",")
+		tr.cfgs[i] = c
+	}
+	t.Cleanup(func() {
+		for i := range tr.nodes {
+			tr.stop(i)
+		}
+	})
+	tr.start(0, 1, 2)
+	return tr
+}
+
+// start starts nodes side by side: those of a new cluster wait for each other.
+func (tr *trio) start(which ...int) {
+	tr.t.Helper()
+	ctx, cancel := context.WithTimeout(tr.t.Context(), 20*time.Second)
+	defer cancel()
+	errs := make(chan error, len(which))
+	for _, i := range which {
+		go func() {
+			n, err := Start(ctx, tr.cfgs[i], Options{Logger: slog.New(slog.DiscardHandler), TailBytes: tr.tailBytes})
+			tr.nodes[i] = n
+			errs <- err
+		}()
+	}
+	for range which {
+		if err := <-errs; err != nil {
+			tr.t.Fatal(err)
+		}
+	}
+}
+
+func (tr *trio) stop(i int) {
+	tr.t.Helper()
+	if tr.nodes[i] == nil {
+		return
+	}
+	if err := tr.nodes[i].Stop(context.Background()); err != nil {
+		tr.t.Errorf("stop node %d: %v", i+1, err)
+	}
+	tr.nodes[i] = nil
+}
+
+func (tr *trio) client(i int) *client.Client {
+	tr.t.Helper()
+	addr, _, _ := tr.nodes[i].Addrs()
+	c, err := client.New(addr)
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	tr.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func (tr *trio) put(i int, key, value string) {
+	tr.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if _, err := tr.client(i).PutAll(ctx, []sheaf.Entry{sheaf.Put([]byte(key), []byte(value))}); err != nil {
+		tr.t.Fatalf("put at node %d: %v", i+1, err)
+	}
+}
+
+func (tr *trio) mustHave(i int, key, value string) {
+	tr.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	item, err := tr.client(i).Get(ctx, []byte(key))
+	if err != nil || string(item.Value) != value {
+		tr.t.Fatalf("node %d has %q for %q (%v), want %q", i+1, item.Value, key, err, value)
+	}
+}
+
+func TestAnyNodeTakesWritesAndReads(t *testing.T) {
+	for _, store := range []string{"memory", "pebble"} {
+		t.Run(store, func(t *testing.T) {
+			tr := newTrio(t, store, 0)
+			for round := range 3 {
+				for i := range tr.nodes {
+					value := fmt.Sprint(round, i)
+					tr.put(i, "a", value)
+					for j := range tr.nodes {
+						tr.mustHave(j, "a", value)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestNodesComeAndGo(t *testing.T) {
+	tr := newTrio(t, "memory", 0)
+	for i := range tr.nodes {
+		tr.stop(i)
+		tr.put((i+1)%3, "a", fmt.Sprint(i))
+		tr.cfgs[i].Cluster, tr.cfgs[i].Node = "", "" // the data directory knows
+		tr.start(i)
+		tr.mustHave(i, "a", fmt.Sprint(i))
+	}
+}
+
+// TestAWipedDiskDoesNotComeBack: what it promised is lost with it.
+func TestAWipedDiskDoesNotComeBack(t *testing.T) {
+	tr := newTrio(t, "memory", 0)
+	tr.put(0, "a", "1")
+	tr.stop(2)
+	wiped := tr.cfgs[2]
+	wiped.DataDir = t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	n, err := Start(ctx, wiped, Options{Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		_ = n.Stop(context.Background())
+		t.Fatal("it started")
+	}
+	if !strings.Contains(err.Error(), "another disk") {
+		t.Errorf("it says %v", err)
+	}
+	tr.start(2)
+	tr.mustHave(2, "a", "1")
+}
+
+func TestOtherMembersAreRefused(t *testing.T) {
+	tr := newTrio(t, "memory", 0)
+	tr.stop(1)
+	other := tr.cfgs[1]
+	other.Cluster += ",n4=127.0.0.1:1"
+	if _, err := Start(t.Context(), other, Options{Logger: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "other members") {
+		t.Errorf("it says %v", err)
+	}
+	tr.start(1)
+}
+
+// TestANodeFarBehindGetsAState: the others keep next to nothing of their logs in memory.
+func TestANodeFarBehindGetsAState(t *testing.T) {
+	for _, store := range []string{"memory", "pebble"} {
+		t.Run(store, func(t *testing.T) {
+			tr := newTrio(t, store, 1)
+			tr.put(0, "large", strings.Repeat("x", 3<<20))
+			for i := range tr.nodes {
+				tr.stop(i)
+				for k := range 10 {
+					tr.put((i+1)%3, fmt.Sprint(k), fmt.Sprint(i))
+				}
+				tr.start(i)
+				tr.mustHave(i, "9", fmt.Sprint(i))
+				tr.mustHave(i, "large", strings.Repeat("x", 3<<20))
+				if tr.nodes[i].place.state.Adopted == 0 {
+					t.Errorf("node %d caught up without a state", i+1)
+				}
+				tr.stop(i)
+				tr.start(i)
+				tr.mustHave(i, "9", fmt.Sprint(i))
+			}
+		})
+	}
+}
