@@ -14,6 +14,7 @@ import (
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/client"
+	"github.com/sheafdb/sheaf/internal/freeport"
 )
 
 const clusterNodes = 3
@@ -49,7 +50,7 @@ func newCluster(t *testing.T, store string, more ...string) *testCluster {
 	t.Helper()
 	c := &testCluster{t: t, store: store, links: newLinks(t), more: more}
 	for i := range clusterNodes {
-		c.dirs[i], c.addrs[i] = t.TempDir(), freeAddr(t)
+		c.dirs[i], c.addrs[i] = t.TempDir(), freeport.Addr(t)
 	}
 	for i := range clusterNodes {
 		c.launch(i)

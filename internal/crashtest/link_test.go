@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sheafdb/sheaf/internal/freeport"
 )
 
 // links are the ways between the nodes of a cluster: every node is told the others' addresses
@@ -45,22 +47,12 @@ func newLinks(t *testing.T) *links {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &proxy{links: l, node: node, listener: listener, target: freeAddr(t), open: make(map[net.Conn]bool)}
+		p := &proxy{links: l, node: node, listener: listener, target: freeport.Addr(t), open: make(map[net.Conn]bool)}
 		l.proxies = append(l.proxies, p)
 		go p.serve()
 		t.Cleanup(p.close)
 	}
 	return l
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (p *proxy) close() {

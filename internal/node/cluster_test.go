@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/client"
 	"github.com/sheafdb/sheaf/internal/config"
+	"github.com/sheafdb/sheaf/internal/freeport"
 )
 
 // trio are three nodes of one cluster in this process, on real sockets and files.
@@ -23,22 +23,12 @@ type trio struct {
 	tailBytes int64
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func newTrio(t *testing.T, store string, tailBytes int64) *trio {
 	t.Helper()
 	tr := &trio{t: t, tailBytes: tailBytes}
 	var members []string
 	for i := range tr.cfgs {
-		members = append(members, fmt.Sprintf("n%d=%s", i+1, freeAddr(t)))
+		members = append(members, fmt.Sprintf("n%d=%s", i+1, freeport.Addr(t)))
 	}
 	for i := range tr.cfgs {
 		c := testConfig(t.TempDir())

@@ -43,6 +43,7 @@ var floors = map[string]int{
 	"internal/store/storetest": testFloor,
 	"internal/contract":        testFloor,
 	"internal/crashtest":       testFloor,
+	"internal/freeport":        testFloor,
 	"internal/sim":             testFloor,
 }
 
