@@ -179,7 +179,7 @@ func TestANodeFarBehindGetsAState(t *testing.T) {
 				tr.start(i)
 				tr.mustHave(i, "9", fmt.Sprint(i))
 				tr.mustHave(i, "large", strings.Repeat("x", 3<<20))
-				if tr.nodes[i].place.state.Adopted == 0 {
+				if tr.nodes[i].hosted[0].place.state.Adopted == 0 {
 					t.Errorf("node %d caught up without a state", i+1)
 				}
 				tr.stop(i)
