@@ -18,20 +18,22 @@ type driver struct {
 	// caller ends when nobody waits for the answer any more. Calls are not cut short by it:
 	// what became of them must be known.
 	caller context.Context
+	// callTime is how long one call may take before it counts as silent.
+	callTime time.Duration
 	// maxBytes bounds the values of a read.
 	maxBytes int
 	// reserved are the bytes counted at the gate for the values of the last Collects.
 	reserved int64
 }
 
-// callTime is how long one call may take before it counts as silent.
+// callTime is that of a small call.
 const callTime = 3 * time.Second
 
 // Call is part of Carrier.
 func (d *driver) Call(calls []Call) []Answered {
 	answers := make([]Answered, len(calls))
 	reserved := make([]int64, len(calls))
-	ctx, cancel := context.WithTimeout(d.c.life, callTime)
+	ctx, cancel := context.WithTimeout(d.c.life, d.callTime)
 	defer cancel()
 	var others sync.WaitGroup
 	for i := range calls[1:] {

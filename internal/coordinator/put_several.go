@@ -61,7 +61,8 @@ func (c *Coordinator) putAtomic(ctx context.Context, cmd *wire.Command, parts []
 	if err := c.cfg.Gate.Reserve(copied); err != nil {
 		return Answer{}, err
 	}
-	work, cancel := context.WithTimeout(ctx, patience)
+	size := sizeTime(cmd.Entries)
+	work, cancel := context.WithTimeout(ctx, patience+size)
 	type outcome struct {
 		answer Answer
 		err    error
@@ -71,7 +72,7 @@ func (c *Coordinator) putAtomic(ctx context.Context, cmd *wire.Command, parts []
 	c.background.Go(func() {
 		defer cancel()
 		batch := &Several{Command: cmd, Parts: parts, GroupOf: c.table.GroupOf}
-		do := &driver{c: c, caller: work}
+		do := &driver{c: c, caller: work, callTime: callTime + size}
 		answer, err := batch.Run(do)
 		cmd.Source.Release()
 		c.cfg.Gate.Release(copied)

@@ -85,14 +85,32 @@ func (c *Coordinator) getParts(ctx context.Context, req GetAll, parts []keyShare
 		return Values{}, held, nil
 	}
 	values.ETag = sum.ETag()
-	return values, false, nil
+	return values, false, c.fits(&values)
+}
+
+// itemOverheadBytes is what an item costs in an answer beside its bytes, as a group counts it.
+const itemOverheadBytes = 24
+
+// fits refuses an answer that is too large, though what each group has of it is not.
+func (c *Coordinator) fits(values *Values) error {
+	total := 0
+	for i, item := range values.Items {
+		if total += len(item.Key) + len(item.Value) + len(item.TypeURL) + itemOverheadBytes; item.Found && total > c.cfg.Limits.BatchBytes {
+			c.cfg.Gate.Release(values.Reserved)
+			n := len(values.Items)
+			*values = Values{}
+			return sheaf.Errorf(sheaf.BatchTooLarge,
+				"the answer is larger than %d bytes (limits.batch_bytes): ask for fewer keys; %d of %d fit", c.cfg.Limits.BatchBytes, i, n)
+		}
+	}
+	return nil
 }
 
 // getSnapshot reads keys as of one instant of all their groups.
 func (c *Coordinator) getSnapshot(ctx context.Context, keys [][]byte) (Values, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	do := &driver{c: c, caller: ctx, maxBytes: c.cfg.Limits.BatchBytes}
+	do := &driver{c: c, caller: ctx, callTime: patience, maxBytes: c.cfg.Limits.BatchBytes}
 	found, err := (&Snapshot{Keys: keys, GroupOf: c.table.GroupOf}).Run(do)
 	if err != nil {
 		do.release()
@@ -113,5 +131,5 @@ func (c *Coordinator) getSnapshot(ctx context.Context, keys [][]byte) (Values, e
 		}
 	}
 	values.ETag = sum.ETag()
-	return values, nil
+	return values, c.fits(&values)
 }

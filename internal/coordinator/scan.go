@@ -53,7 +53,7 @@ func (c *Coordinator) settle(ctx context.Context, id uint64) error {
 		return nil
 	}
 	pending, err := c.group(id).Attempts(ctx)
-	do := &driver{c: c, caller: ctx}
+	do := &driver{c: c, caller: ctx, callTime: callTime}
 	for turn := 0; err == nil && len(pending) > 0; turn++ {
 		if do.Over() {
 			return &sheaf.Error{Code: sheaf.NotLeader, Err: ctx.Err(), Detail: "a group did not say what became of a batch on its way"}

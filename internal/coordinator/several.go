@@ -11,8 +11,14 @@ import (
 )
 
 // attemptTime is how long an attempt may take from its first Prepare to its Decide, and so
-// how long a coordinator that dies keeps others off its keys.
+// how long a coordinator that dies keeps others off its keys; a large batch takes longer.
 const attemptTime = 5 * time.Second
+
+// sizeTime is what the size of a batch adds to all times, on a slow and busy machine.
+func sizeTime(entries wire.Entries) time.Duration {
+	const perEntry, perMiB = 50 * time.Microsecond, 250 * time.Millisecond
+	return time.Duration(entries.Len())*perEntry + time.Duration(len(entries.Raw()))*perMiB/(1<<20)
+}
 
 // Several is one batch over several groups on its way: a two-phase commit whose decision is
 // one entry in the log of its home, the group of its first key.
@@ -48,7 +54,12 @@ type Several struct {
 	aheadMS uint64
 	// contended: the last attempt met keys that another holds.
 	contended bool
+	// partly counts the attempts in which a condition failed and not all groups had answered.
+	partly int
 }
+
+// maxPartly is how often a refusal is put off to hear all groups.
+const maxPartly = 3
 
 // Part is what a batch has in one group.
 type Part struct {
@@ -62,9 +73,10 @@ type Part struct {
 type verdict int
 
 const (
-	again   verdict = iota // another attempt
-	inOrder                // another attempt, one group after the other
-	final                  // the outcome is set
+	again    verdict = iota // another attempt
+	together                // another attempt, all groups at once
+	inOrder                 // another attempt, one group after the other
+	final                   // the outcome is set
 )
 
 // Run carries the batch until there is an answer for its caller. Its error is a
@@ -88,6 +100,8 @@ func (s *Several) Run(do Carrier) (Answer, error) {
 			return answer, err
 		case inOrder:
 			ordered = true
+		case together:
+			ordered = false
 		case again:
 		}
 		do.Wait(turn)
@@ -153,7 +167,7 @@ func firstKey(entries wire.Entries) (first []byte) {
 // begin begins an attempt.
 func (s *Several) begin() {
 	s.attempt = s.do.Random() | 1 // 0 is no attempt
-	s.deadlineMS = max(uint64(s.do.Now().UnixMilli()), s.aheadMS) + uint64(attemptTime.Milliseconds())
+	s.deadlineMS = max(uint64(s.do.Now().UnixMilli()), s.aheadMS) + uint64((attemptTime + sizeTime(s.Command.Entries)).Milliseconds())
 	if s.Command.DeadlineMS != 0 {
 		s.deadlineMS = min(s.deadlineMS, s.Command.DeadlineMS)
 	}
@@ -187,7 +201,7 @@ func (s *Several) try(ordered bool) (verdict, Answer, error) {
 	s.version++
 	if !s.holds(sum) {
 		s.release()
-		return s.reject(&sheaf.Error{Code: sheaf.ETagMismatch, Detail: "the keys' ETag is another", CurrentETag: sum.ETag()})
+		return s.reject(otherETag(sum))
 	}
 	return s.decide()
 }
@@ -224,6 +238,7 @@ func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Ans
 		}
 		still := missing[:0:0]
 		var holders []apply.Result
+		refused := false
 		for n, reply := range s.do.Call(calls) {
 			i := missing[n]
 			if reply.Silent {
@@ -244,22 +259,28 @@ func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Ans
 				s.release()
 				return nil, again, Answer{}, nil
 			case apply.Mismatch:
-				s.release()
-				next, answer, err := s.reject(reply.Result.Refused)
-				return nil, next, answer, err
+				refused = true
 			default: // a row of the request ID has answered, or the part was refused
 				s.release()
 				answer, err := s.answered(reply.Result)
 				return nil, final, answer, err
 			}
 		}
-		if len(holders) > 0 && !hold {
+		if len(holders) > 0 && !hold || refused {
 			s.release()
 		}
 		for _, held := range holders {
 			s.help(held.Holder, parts)
 		}
-		if len(holders) > 0 && !hold {
+		switch whole := len(still) == 0 && len(parts) == len(s.Parts); {
+		case refused && !whole && s.partly < maxPartly:
+			// What the others say of their keys belongs to the answer.
+			s.partly++
+			return nil, together, Answer{}, nil
+		case refused:
+			next, answer, err := s.reject(s.mismatch(results, whole))
+			return nil, next, answer, err
+		case len(holders) > 0 && !hold:
 			return nil, inOrder, Answer{}, nil
 		}
 		missing = still

@@ -82,7 +82,7 @@ func (c *Coordinator) tidy(id uint64, g Group) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(c.life, tidyTime)
-		Tidy(&driver{c: c, caller: ctx}, id, c.table.GroupOf, overdue)
+		Tidy(&driver{c: c, caller: ctx, callTime: callTime}, id, c.table.GroupOf, overdue)
 		cancel()
 	}
 }
