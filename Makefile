@@ -4,7 +4,7 @@
 TOOL = go tool -modfile=tools/go.mod
 # The race detector costs several times the time, so it runs where state is shared.
 RACE = . ./anybatch ./shardmap ./internal/wire/... ./internal/admission/... ./internal/apply/... ./internal/wal/... \
-	./internal/store/... ./internal/group/... ./internal/coordinator/... ./internal/rpc/... \
+	./internal/store/... ./internal/group/... ./internal/router/... ./internal/coordinator/... ./internal/rpc/... \
 	./internal/web/... ./internal/node/... ./internal/contract/... ./client/...
 # The rooms that a PutAll walks through, from the client to the store.
 BENCH = ./client ./internal/rpc ./internal/web ./internal/wire ./internal/coordinator ./internal/group \
@@ -12,7 +12,7 @@ BENCH = ./client ./internal/rpc ./internal/web ./internal/wire ./internal/coordi
 
 INVARIANTS = ./internal/wire/... ./internal/group/... ./internal/coordinator/... ./internal/rpc/... ./internal/contract/... ./client/...
 
-.PHONY: help build test race invariants chaos sim mutants vet fmt format lint generate docs fuzz bench benchdiff ci
+.PHONY: help build test race groups invariants chaos sim mutants vet fmt format lint generate docs fuzz bench benchdiff ci
 
 help: ## list the tasks
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ test: ## run every test
 
 race: ## run the core's tests under the race detector
 	go test -race $(RACE)
+
+groups: ## run the contract with four groups in the node
+	CONTRACT_GROUPS=4 go test ./internal/contract
 
 invariants: ## run the tests of the path with released buffers overwritten
 	go test -tags invariants $(INVARIANTS)
@@ -73,4 +76,4 @@ bench: ## run the benchmarks of the path, into bench.out
 benchdiff: ## compare bench.out with BASE (default bench.base.out)
 	$(TOOL) benchstat $(or $(BASE),bench.base.out) bench.out
 
-ci: build vet fmt test race invariants ## exactly what CI runs
+ci: build vet fmt test race groups invariants ## exactly what CI runs

@@ -34,6 +34,9 @@ type Result struct {
 	Replayed bool
 	// Accepted: the batch, written at EVENTUAL, is queued and not yet durable.
 	Accepted bool
+	// Parts are what became of a batch at SEQUENTIAL in each of its groups, if its keys are
+	// in several. Version is then the largest, and ETag "" unless all were applied.
+	Parts []Part
 	// RequestID is the batch's name, given or made.
 	RequestID sheaf.RequestID
 	// Attempts is how often the batch was sent.
@@ -41,6 +44,18 @@ type Result struct {
 	// Stages tell where the time of the last attempt went, in the order of the
 	// batch's walk.
 	Stages []Stage
+}
+
+// Part is a batch's share in one group.
+type Part struct {
+	// Group is the group's number.
+	Group   uint64
+	Applied bool
+	// Version is that of the part's keys, if it was applied.
+	Version uint64
+	// Reason is why it was not applied, or is not known to be. The same request ID may be
+	// sent again: parts that were applied are not applied twice.
+	Reason sheaf.Code
 }
 
 // Stage is one part of a batch's life.
@@ -128,6 +143,9 @@ func (c *Client) writeAs(ctx context.Context, op string, id sheaf.RequestID, ent
 	result.ETag = sheaf.ETag(response.GetEtag())
 	result.Replayed = response.GetReplayed()
 	result.Accepted = response.GetAccepted()
+	for _, p := range response.GetParts() {
+		result.Parts = append(result.Parts, Part{Group: p.GetGroup(), Applied: p.GetApplied(), Version: p.GetVersion(), Reason: sheaf.Code(p.GetReason())})
+	}
 	return result, nil
 }
 

@@ -60,7 +60,7 @@ func startNode() (n *node, err error) {
 	}
 	n.first(g.Close)
 	c := coordinator.New(coordinator.Config{
-		Group: g, Gate: gate, Limits: limits,
+		Groups: []coordinator.Group{g}, Gate: gate, Limits: limits,
 		EventualBytes: 1 << 20, EventualWindow: 20 * time.Millisecond, Logger: logger,
 	})
 	n.first(func() error { c.Close(context.Background()); return nil })

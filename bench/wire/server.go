@@ -50,7 +50,7 @@ func newPutAll() (*grpc.Server, func()) {
 	logger := slog.New(slog.DiscardHandler)
 	gate := admission.NewGate(limits.InFlightBytes)
 	core := coordinator.New(coordinator.Config{
-		Group: &sink{}, Gate: gate, Limits: limits,
+		Groups: []coordinator.Group{&sink{}}, Gate: gate, Limits: limits,
 		EventualBytes: 1 << 20, EventualWindow: 20 * time.Millisecond, Logger: logger,
 	})
 	server := rpc.New(rpc.Config{

@@ -77,7 +77,8 @@ const (
 	Ready
 	// Conflict: Holder keeps writers off one of the keys.
 	Conflict
-	// Mismatch: a condition fails in this part; Refused says which. Nothing remembers it.
+	// Mismatch: a condition fails in this part; Refused says which, and ETag is as for Ready.
+	// Nothing remembers it.
 	Mismatch
 	// Late: the deadline passed before the part was prepared.
 	Late

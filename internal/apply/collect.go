@@ -14,7 +14,8 @@ type Seen struct {
 	// whether it can be read.
 	Version uint64
 	Live    bool
-	Record  wire.Record
+	// Value and TypeURL of a live key, if they were asked for.
+	Value, TypeURL []byte
 	// Intent is what an attempt would make of the key, nil if none holds it.
 	Intent *Intent
 }
@@ -24,28 +25,42 @@ type Intent struct {
 	Holder wire.Holder
 	// LowerBound: it will have at least this version.
 	LowerBound uint64
-	// Live: it puts a value, Value; otherwise it deletes the key.
-	Live  bool
-	Value []byte
+	// Live: it puts Value, of type TypeURL if that is set; otherwise it deletes the key.
+	Live           bool
+	Value, TypeURL []byte
 	// ClockMS is the group's clock.
 	ClockMS uint64
 }
 
-// Collect reads keys as of one state. The caller's clock, nowMS, makes a key expire on an
-// idle group too; never one that an attempt holds.
-func Collect(keys [][]byte, nowMS uint64, state State) ([]Seen, error) {
+// Collect reads keys as of one state; values says whether it reads more than versions. The
+// caller's clock, nowMS, makes a key expire on an idle group too; never one that an attempt
+// holds. hold is asked before so many bytes are copied, and its error ends it.
+func Collect(keys [][]byte, values bool, nowMS uint64, state State, hold func(bytes int) error) ([]Seen, error) {
 	meta := state.Meta()
 	meta.NowMS = max(meta.NowMS, nowMS)
 	seen := make([]Seen, len(keys))
 	for i, key := range keys {
-		if err := collect(key, meta, state, &seen[i]); err != nil {
+		if err := collect(key, values, meta, state, hold, &seen[i]); err != nil {
 			return nil, err
 		}
 	}
 	return seen, nil
 }
 
-func collect(key []byte, meta store.Meta, state State, seen *Seen) error {
+// AnyHeld says whether an attempt holds one of the keys.
+func AnyHeld(keys [][]byte, state State) (bool, error) {
+	if state.Meta().Held == 0 {
+		return false, nil
+	}
+	for _, key := range keys {
+		if holder, held, err := heldBy(key, state); err != nil || held && holder.Attempt != 0 {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+func collect(key []byte, values bool, meta store.Meta, state State, hold func(bytes int) error, seen *Seen) error {
 	clock := meta.NowMS
 	if meta.Held > 0 {
 		holder, held, err := heldBy(key, state)
@@ -53,7 +68,10 @@ func collect(key []byte, meta store.Meta, state State, seen *Seen) error {
 			return err
 		}
 		if held && holder.Attempt != 0 {
-			if seen.Intent, clock, err = intentOn(key, holder, meta.NowMS, state); err != nil {
+			if seen.Intent, clock, err = intentOn(key, holder, meta.NowMS, state); err == nil {
+				err = hold(len(seen.Intent.Value))
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -63,12 +81,16 @@ func collect(key []byte, meta store.Meta, state State, seen *Seen) error {
 	if err != nil || !ok {
 		return err
 	}
-	record, err := wire.DecodeRecord(bytes.Clone(data))
+	record, err := wire.DecodeRecord(data)
 	if err != nil {
 		return fmt.Errorf("%w: key %q: %w", store.ErrCorrupt, key, err)
 	}
-	seen.Version, seen.Live, seen.Record = record.Version, record.Live(clock), record
-	return nil
+	seen.Version, seen.Live = record.Version, record.Live(clock)
+	if !values || !seen.Live {
+		return nil
+	}
+	seen.Value, seen.TypeURL = bytes.Clone(record.Value), bytes.Clone(record.TypeURL)
+	return hold(len(record.Value))
 }
 
 // intentOn returns what an attempt that holds a key has prepared for it, and the clock that
@@ -85,7 +107,7 @@ func intentOn(key []byte, holder wire.Holder, nowMS uint64, state State) (*Inten
 	intent := &Intent{Holder: holder, LowerBound: part.LowerBound, ClockMS: nowMS}
 	for _, entry := range part.Entries.All() {
 		if bytes.Equal(entry.Key, key) {
-			intent.Live, intent.Value = !entry.Delete, bytes.Clone(entry.Value)
+			intent.Live, intent.Value, intent.TypeURL = !entry.Delete, bytes.Clone(entry.Value), bytes.Clone(entry.TypeURL)
 		}
 	}
 	return intent, min(nowMS, part.FrozenMS), nil

@@ -45,7 +45,7 @@ func applyPrepare(cmd *wire.Command, state State, out *store.Mutations) (Result,
 	}
 	refusal, sum, err := checkConditions(cmd, state, out.Meta.NowMS)
 	if err != nil || refusal != nil {
-		return Result{Outcome: Mismatch, Refused: refusal}, err
+		return Result{Outcome: Mismatch, Refused: refusal, ETag: sum}, err
 	}
 	out.Meta.Clock = max(out.Meta.Clock, cmd.After)
 	part = wire.Prepared{

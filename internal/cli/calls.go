@@ -102,6 +102,15 @@ type resultLine struct {
 	Replayed  bool            `json:"replayed"`
 	Accepted  bool            `json:"accepted,omitempty"`
 	RequestID sheaf.RequestID `json:"request_id"`
+	Parts     []partLine      `json:"parts,omitempty"`
+}
+
+// partLine is what became of one part of a batch at SEQUENTIAL.
+type partLine struct {
+	Group   string     `json:"group"`
+	Applied bool       `json:"applied"`
+	Version string     `json:"version,omitempty"`
+	Reason  sheaf.Code `json:"reason,omitempty"`
 }
 
 // printResult says what a write did.
@@ -111,6 +120,13 @@ func (a *app) printResult(r client.Result) error {
 		if !r.Accepted {
 			line.Version = strconv.FormatUint(r.Version, 10)
 		}
+		for _, p := range r.Parts {
+			part := partLine{Group: strconv.FormatUint(p.Group, 10), Applied: p.Applied, Reason: p.Reason}
+			if p.Applied {
+				part.Version = strconv.FormatUint(p.Version, 10)
+			}
+			line.Parts = append(line.Parts, part)
+		}
 		return a.printJSON(line)
 	}
 	line := fmt.Sprintf("version %d  etag %s", r.Version, r.ETag)
@@ -119,6 +135,11 @@ func (a *app) printResult(r client.Result) error {
 	}
 	if r.Replayed {
 		line += "  (applied before: this repeats the first answer)"
+	}
+	for _, p := range r.Parts {
+		if !p.Applied {
+			line += fmt.Sprintf("\nnot applied in group %d: %s", p.Group, p.Reason)
+		}
 	}
 	_, err := fmt.Fprintln(a.stdout, line)
 	return err

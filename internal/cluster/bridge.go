@@ -33,6 +33,8 @@ type Config struct {
 	Self peer.Identity
 	// Members are all nodes, this one among them.
 	Members []Member
+	// Groups is how many groups the cluster has.
+	Groups int
 	// TLS is for both ends; nil for plain text.
 	ServerTLS, ClientTLS *tls.Config
 	FS                   vfs.FS

@@ -21,6 +21,7 @@ import (
 // greeting is what two members of a cluster to be tell each other.
 type greeting struct {
 	Members []Member `json:"members"`
+	Groups  int      `json:"groups"`
 	Self    Member   `json:"self"`
 }
 
@@ -60,7 +61,7 @@ func (b *Bridge) Meet(from peer.Identity, request []byte) ([]byte, error) {
 func (b *Bridge) greeting() greeting {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	g := greeting{Self: b.members[b.self.ID]}
+	g := greeting{Self: b.members[b.self.ID], Groups: b.cfg.Groups}
 	for _, m := range b.members {
 		m.Disk = ""
 		g.Members = append(g.Members, m)
@@ -74,6 +75,9 @@ func (b *Bridge) note(theirs greeting, disk string) error {
 	ours := b.greeting()
 	if !slices.Equal(ours.Members, theirs.Members) {
 		return fmt.Errorf("node %s was told of other members (%s) than node %s (%s): start all with the same --cluster", theirs.Self.Name, names(theirs.Members), ours.Self.Name, names(ours.Members))
+	}
+	if ours.Groups != theirs.Groups {
+		return fmt.Errorf("node %s was told of %d groups and node %s of %d: start all with the same --groups", theirs.Self.Name, theirs.Groups, ours.Self.Name, ours.Groups)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -141,6 +145,7 @@ func (b *Bridge) Form(ctx context.Context, waiting func(name string, why error))
 	}
 	slices.SortFunc(members, func(x, y Member) int { return int(int64(x.ID) - int64(y.ID)) })
 	sum := sha256.New()
+	fmt.Fprintf(sum, "%d groups\n", b.cfg.Groups)
 	for _, m := range members {
 		fmt.Fprintf(sum, "%d %s %s\n", m.ID, m.Name, m.Disk)
 	}

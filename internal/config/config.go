@@ -29,6 +29,9 @@ type Config struct {
 	// started before knows both.
 	Node    string `koanf:"node"`
 	Cluster string `koanf:"cluster"`
+	// Groups is into how many replica groups a new cluster divides its keys; 0 is one, or as
+	// many as the data directory was made with.
+	Groups int `koanf:"groups"`
 	// PeerAddr is where the other nodes reach this one; empty is what Cluster says.
 	PeerAddr string `koanf:"peer_addr"`
 	// PeerTLS names the files of the port for other nodes.

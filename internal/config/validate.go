@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sheafdb/sheaf/internal/router"
 )
 
 // Stores are the names that the setting store takes.
@@ -24,6 +26,7 @@ func (c Config) Validate() error {
 	v.oneOf("logging.level", c.Logging.Level, "debug", "info", "warn", "error")
 	v.oneOf("logging.format", c.Logging.Format, "auto", "text", "json")
 	c.validateTLS(&v)
+	v.check(c.Groups >= 0 && c.Groups <= router.MaxGroups, "groups", "is %d: give it 1 to %d, or 0 for as many as there are", c.Groups, router.MaxGroups)
 	c.validateCluster(&v)
 	c.validateAddrs(&v)
 	if err := c.Limits.SheafLimits().Validate(); err != nil {

@@ -14,6 +14,7 @@ import (
 // TestDeadlines: who gives up before the batch was begun is told so, who gives up
 // afterwards is told that nobody knows; the same request ID finds out.
 func TestDeadlines(t *testing.T) {
+	oneGroup(t) // a batch of another group does not wait for this one
 	disk := &slowDisk{FS: vfs.Default}
 	n := start(t, t.TempDir(), disk, func(c *config.Config) { c.Eventual.QueueBytes = 64 })
 	web, rpc := httpFace{n}, grpcFace{n}

@@ -1,12 +1,14 @@
 package contract
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +33,24 @@ type target struct {
 	grpcAddr, httpAddr, adminAddr string
 }
 
+// groups is how many the nodes of the suite have; CONTRACT_GROUPS sets it. What is promised
+// is the same with any number.
+func groups() int {
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("CONTRACT_GROUPS"), "1"))
+	if err != nil {
+		panic("CONTRACT_GROUPS: " + err.Error())
+	}
+	return n
+}
+
+// oneGroup skips a test of what is so with one group only.
+func oneGroup(t *testing.T) {
+	t.Helper()
+	if groups() != 1 {
+		t.Skip("with several groups this is another matter")
+	}
+}
+
 // patience bounds every wait of the suite: it is no promise, only the difference
 // between slow and stuck.
 const patience = 30 * time.Second
@@ -53,6 +73,7 @@ func launch(dir string, fs vfs.FS, change func(*config.Config)) (*target, error)
 	// Small files: a node of the suite holds a few megabytes, and many run at once.
 	cfg.Log.MaxBytes, cfg.Pebble.CacheBytes, cfg.Disk.BallastBytes = 256<<20, 8<<20, 1<<20
 	cfg.DrainTimeout = 5 * time.Second
+	cfg.Groups = groups()
 	if change != nil {
 		change(&cfg)
 	}

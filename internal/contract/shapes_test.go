@@ -37,6 +37,7 @@ func answered(t testing.TB, resp response, want int) {
 // TestTheJSONShapes sends the examples of the API's description as they stand
 // there, and expects what stands beside them.
 func TestTheJSONShapes(t *testing.T) {
+	oneGroup(t) // it counts versions
 	f := httpFace{start(t, t.TempDir(), nil, nil)}
 	post := func(path, body string, headers ...string) response {
 		return f.send(t, "POST", path, []byte(body), append(headers, "Content-Type", "application/json")...)

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"time"
 
+	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
@@ -40,12 +41,22 @@ type StatusCall struct {
 }
 
 // CollectCall is one linearizable read.
-type CollectCall struct{ Keys [][]byte }
+type CollectCall struct {
+	Keys [][]byte
+	// Values are wanted too, beside the versions.
+	Values bool
+}
 
 // Answered is what came of a call.
 type Answered struct {
 	// Silent: the call may have been done or not, or may still be.
 	Silent bool
-	Result apply.Result // of a command or a Status
-	Seen   []apply.Seen // of a Collect
+	// Refused is set when a node did not take the call, because it is full or about to
+	// end: this call did nothing, which says nothing of those before it.
+	Refused *sheaf.Error
+	Result  apply.Result // of a command or a Status
+	Seen    []apply.Seen // of a Collect
 }
+
+// answer says whether there is one.
+func (a *Answered) answer() bool { return !a.Silent && a.Refused == nil }

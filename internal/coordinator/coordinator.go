@@ -10,12 +10,15 @@ package coordinator
 import (
 	"context"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/group"
+	"github.com/sheafdb/sheaf/internal/router"
 	"github.com/sheafdb/sheaf/internal/telemetry"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
@@ -28,11 +31,17 @@ type Group interface {
 	Check(cmd *wire.Command) (apply.Result, bool, error)
 	Read(ctx context.Context, req group.ReadRequest) (group.ReadResult, error)
 	Scan(ctx context.Context, prefix, start []byte) (*group.Scanner, error)
+	Collect(ctx context.Context, req group.CollectRequest) (seen []apply.Seen, reserved int64, err error)
+	Verdict(ctx context.Context, holder wire.Holder) (result apply.Result, late bool, err error)
+	Overdue(most int) (apply.Overdue, error)
+	Attempts(ctx context.Context) ([]wire.Holder, error)
+	Leads() bool
 }
 
 // Config is what a coordinator needs.
 type Config struct {
-	Group  Group
+	// Groups are all groups of the cluster: group n is Groups[n-1].
+	Groups []Group
 	Gate   *admission.Gate
 	Limits sheaf.Limits
 	// RequireETag refuses writes without If-Match or If-None-Match.
@@ -47,17 +56,45 @@ type Config struct {
 // Coordinator carries requests. Its methods may be called from any goroutine.
 type Coordinator struct {
 	cfg      Config
+	table    router.Table
 	eventual *queue
+	// life ends with Close; background has what goes on when its caller was answered.
+	life       context.Context
+	end        context.CancelFunc
+	background sync.WaitGroup
+	finishing  atomic.Int64 // batches that are being resolved
 }
 
 // New returns a coordinator, which must be closed.
 func New(cfg Config) *Coordinator {
-	return &Coordinator{cfg: cfg, eventual: newQueue(cfg)}
+	c := &Coordinator{cfg: cfg, table: router.Equal(len(cfg.Groups)), eventual: newQueue(cfg)}
+	c.life, c.end = context.WithCancel(context.Background())
+	if len(cfg.Groups) > 1 {
+		for i, g := range cfg.Groups {
+			c.background.Go(func() { c.tidy(uint64(i+1), g) })
+		}
+	}
+	return c
 }
 
 // Close writes what the EVENTUAL queue has accepted, and returns when it has or
-// when ctx ends; what is lost then is logged. It must be called once.
-func (c *Coordinator) Close(ctx context.Context) { c.eventual.close(ctx) }
+// when ctx ends; what is lost then is logged. What is yet to be resolved of batches over
+// several groups is left to the groups' leaders. It must be called once.
+func (c *Coordinator) Close(ctx context.Context) {
+	c.eventual.close(ctx)
+	c.end()
+	c.background.Wait()
+}
+
+// whole is the one group, or nil when there are several.
+func (c *Coordinator) whole() Group {
+	if len(c.cfg.Groups) == 1 {
+		return c.cfg.Groups[0]
+	}
+	return nil
+}
+
+func (c *Coordinator) group(id uint64) Group { return c.cfg.Groups[id-1] }
 
 // Answer is what a write answers.
 type Answer struct {
@@ -67,6 +104,9 @@ type Answer struct {
 	Replayed bool
 	// Accepted: at EVENTUAL, in the queue and not yet durable.
 	Accepted bool
+	// Parts are what became of a SEQUENTIAL batch in each of its groups, if they are
+	// several. Version is then the largest, and ETag empty unless all were applied.
+	Parts []PartAnswer
 }
 
 // PutAll writes one batch. The caller holds req.Source until PutAll returns; who reads
@@ -86,15 +126,22 @@ func (c *Coordinator) PutAll(ctx context.Context, req *wire.PutAll, stages *tele
 	if req.Consistency == sheaf.Eventual {
 		return c.accept(ctx, cmd)
 	}
-	result, timing, err := c.cfg.Group.Propose(ctx, cmd)
+	if c.whole() == nil {
+		return c.putSeveral(ctx, cmd, stages)
+	}
+	result, timing, err := c.whole().Propose(ctx, cmd)
 	if err != nil {
 		return Answer{}, err
 	}
+	observe(stages, timing)
+	return answerOf(result)
+}
+
+func observe(stages *telemetry.Stages, timing group.Timing) {
 	if timing.Log > 0 { // a replay does not touch the log
 		stages.Add(telemetry.Log, timing.Log)
 		stages.Add(telemetry.Apply, timing.Apply)
 	}
-	return answerOf(result)
 }
 
 func answerOf(result apply.Result) (Answer, error) {
@@ -105,19 +152,51 @@ func answerOf(result apply.Result) (Answer, error) {
 }
 
 func (c *Coordinator) accept(ctx context.Context, cmd *wire.Command) (Answer, error) {
-	result, answered, err := c.cfg.Group.Check(cmd)
-	switch {
-	case err != nil:
-		return Answer{}, err
-	case answered && result.Refused != nil:
-		return Answer{}, result.Refused
-	case answered:
+	parts := c.split(cmd)
+	known := 0
+	for _, part := range parts {
+		result, answered, err := c.group(part.group).Check(part.cmd)
+		switch {
+		case err != nil:
+			return Answer{}, err
+		case answered && result.Refused != nil:
+			return Answer{}, result.Refused
+		case answered:
+			known++
+		}
+	}
+	if known == len(parts) {
 		return Answer{Accepted: true, Replayed: true}, nil
 	}
-	if err := c.eventual.put(ctx, cmd); err != nil {
+	if err := c.eventual.put(ctx, parts); err != nil {
 		return Answer{}, err
 	}
 	return Answer{Accepted: true}, nil
+}
+
+// share is the command of one group.
+type share struct {
+	group uint64
+	cmd   *wire.Command
+}
+
+// split makes a command for each group that has a part of a batch, all with its request ID
+// and fingerprint: each group remembers the ID, and applies its part once.
+func (c *Coordinator) split(cmd *wire.Command) []share {
+	if c.whole() != nil {
+		return []share{{1, cmd}}
+	}
+	parts := Split(cmd.Entries, c.table.GroupOf)
+	if len(parts) == 1 {
+		return []share{{parts[0].Group, cmd}}
+	}
+	shares := make([]share, len(parts))
+	for i, part := range parts {
+		own := *cmd
+		own.Entries, own.Source = part.Entries, nil // it has bytes of its own
+		shares[i] = share{part.Group, &own}
+	}
+	return shares
 }
 
 // command checks the shape of what is around the entries and builds the command.

@@ -23,7 +23,7 @@ type queue struct {
 	cfg Config
 
 	mu      sync.Mutex
-	waiting []*wire.Command
+	waiting []share
 	bytes   int       // of waiting and of the round on its way
 	oldest  time.Time // acceptance of the oldest batch not yet durable
 	landed  chan struct{}
@@ -41,9 +41,9 @@ func newQueue(cfg Config) *queue {
 	return q
 }
 
-// put accepts one batch, or says why not.
-func (q *queue) put(ctx context.Context, cmd *wire.Command) error {
-	size := len(cmd.Entries.Raw())
+// put accepts the parts of one batch, or says why not.
+func (q *queue) put(ctx context.Context, parts []share) error {
+	size := sizeOf(parts)
 	for {
 		q.mu.Lock()
 		switch now := time.Now(); {
@@ -69,9 +69,11 @@ func (q *queue) put(ctx context.Context, cmd *wire.Command) error {
 				q.oldest = now
 			}
 			// The caller is answered now: its deadline must not undo that.
-			cmd.DeadlineMS = 0
-			cmd.Source.Hold() // until it is applied
-			q.waiting = append(q.waiting, cmd)
+			for _, part := range parts {
+				part.cmd.DeadlineMS = 0
+				part.cmd.Source.Hold() // until it is applied
+			}
+			q.waiting = append(q.waiting, parts...)
 			q.bytes += size
 			q.mu.Unlock()
 			q.wake()
@@ -112,15 +114,9 @@ func (q *queue) run() {
 		default:
 			// The next round is logged while this one is applied. How many are between
 			// is the group's to bound.
-			logged, ended := make(chan struct{}), make(chan struct{})
-			applying.Go(func() {
-				defer close(ended)
-				q.propose(round, logged)
-			})
-			select {
-			case <-logged:
-			case <-ended:
-			}
+			logged := make(chan struct{})
+			applying.Go(func() { q.propose(round, logged) })
+			<-logged
 			q.land(round, taken)
 			q.wake()
 		}
@@ -144,12 +140,10 @@ func (q *queue) pause() bool {
 }
 
 // land counts a round as durable and lets waiting callers in.
-func (q *queue) land(round []*wire.Command, taken time.Time) {
+func (q *queue) land(round []share, taken time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, cmd := range round {
-		q.bytes -= len(cmd.Entries.Raw())
-	}
+	q.bytes -= sizeOf(round)
 	if !q.refused { // what was put back is older than all
 		q.oldest = taken
 	}
@@ -159,13 +153,11 @@ func (q *queue) land(round []*wire.Command, taken time.Time) {
 
 // putBack queues again, before all others, what was logged and found no room in the
 // state. It is not durable, so it counts as queued, and nothing is accepted beside it.
-func (q *queue) putBack(again []*wire.Command) {
+func (q *queue) putBack(again []share) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting = append(again, q.waiting...)
-	for _, cmd := range again {
-		q.bytes += len(cmd.Entries.Raw())
-	}
+	q.bytes += sizeOf(again)
 	q.oldest, q.refused = time.Time{}, true
 	q.wake()
 }
@@ -173,14 +165,44 @@ func (q *queue) putBack(again []*wire.Command) {
 // retryEvery is the wait before a round that found the node full is tried again.
 const retryEvery = 20 * time.Millisecond
 
-// propose writes a round. It tries until the round is in the log or the node has failed:
-// the callers were told "accepted". logged is closed when the round is on disk.
-func (q *queue) propose(round []*wire.Command, logged chan<- struct{}) {
+// propose writes a round, each group's share by itself. It tries until all is in the log or
+// the node has failed: the callers were told "accepted". logged is closed when the round is
+// on disk, as far as it comes there.
+func (q *queue) propose(round []share, logged chan<- struct{}) {
+	byGroup := make(map[uint64][]share)
+	for _, part := range round {
+		byGroup[part.group] = append(byGroup[part.group], part)
+	}
+	var onDisk, applied sync.WaitGroup
+	for group, parts := range byGroup {
+		committed, ended := make(chan struct{}), make(chan struct{})
+		applied.Go(func() {
+			defer close(ended)
+			q.proposeTo(q.cfg.Groups[group-1], parts, committed)
+		})
+		onDisk.Go(func() {
+			select {
+			case <-committed:
+			case <-ended:
+			}
+		})
+	}
+	onDisk.Wait()
+	close(logged)
+	applied.Wait()
+}
+
+// proposeTo writes what a round has for one group.
+func (q *queue) proposeTo(group Group, parts []share, logged chan<- struct{}) {
+	cmds := make([]*wire.Command, len(parts))
+	for i, part := range parts {
+		cmds[i] = part.cmd
+	}
 	for {
-		results, err := q.cfg.Group.ProposeAll(context.Background(), round, logged)
+		results, err := group.ProposeAll(context.Background(), cmds, logged)
 		switch {
 		case err == nil:
-			if again := q.refusedForNow(round, results); len(again) > 0 {
+			if again := q.refusedForNow(parts, results); len(again) > 0 {
 				q.putBack(again)
 			}
 			return
@@ -189,33 +211,40 @@ func (q *queue) propose(round []*wire.Command, logged chan<- struct{}) {
 				continue
 			}
 		}
-		q.lost(round, err)
+		q.lost(parts, err)
 		return
 	}
 }
 
-func (q *queue) lost(round []*wire.Command, err error) {
-	q.cfg.Logger.Error("accepted batches were lost", "batches", len(round), "err", err)
-	for _, cmd := range round {
-		cmd.Source.Release()
+func (q *queue) lost(parts []share, err error) {
+	q.cfg.Logger.Error("accepted batches were lost", "batches", len(parts), "err", err)
+	for _, part := range parts {
+		part.cmd.Source.Release()
 	}
 }
 
-// refusedForNow returns the commands to try again: those that were refused only
-// because the table of request IDs is full. It lets go of the others.
-func (q *queue) refusedForNow(round []*wire.Command, results []apply.Result) (again []*wire.Command) {
+// refusedForNow returns the commands to try again: those that were refused only because the
+// table of request IDs is full, or because another batch holds one of the keys. It lets go
+// of the others.
+func (q *queue) refusedForNow(parts []share, results []apply.Result) (again []share) {
 	for i, result := range results {
 		switch {
-		case result.Refused == nil:
-		case result.Refused.Code == sheaf.RateLimited:
-			again = append(again, round[i])
+		case result.Outcome == apply.Conflict, result.Refused != nil && result.Refused.Code == sheaf.RateLimited:
+			again = append(again, parts[i])
 			continue
-		default:
-			q.cfg.Logger.Warn("an accepted batch was refused", "request_id", round[i].RequestID, "err", result.Refused)
+		case result.Refused != nil:
+			q.cfg.Logger.Warn("an accepted batch was refused", "request_id", parts[i].cmd.RequestID, "err", result.Refused)
 		}
-		round[i].Source.Release()
+		parts[i].cmd.Source.Release()
 	}
 	return again
+}
+
+func sizeOf(parts []share) (bytes int) {
+	for _, part := range parts {
+		bytes += len(part.cmd.Entries.Raw())
+	}
+	return bytes
 }
 
 // close writes what was accepted and returns when it has, or when ctx ends.

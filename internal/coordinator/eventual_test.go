@@ -77,7 +77,7 @@ func (g *slowGroup) Propose(context.Context, *wire.Command) (apply.Result, group
 func newCoordinator(g Group, queueBytes int) *Coordinator {
 	limits := sheaf.DefaultLimits()
 	return New(Config{
-		Group: g, Gate: admission.NewGate(limits.InFlightBytes), Limits: limits,
+		Groups: []Group{g}, Gate: admission.NewGate(limits.InFlightBytes), Limits: limits,
 		EventualBytes: queueBytes, EventualWindow: 20 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	})
 }

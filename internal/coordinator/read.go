@@ -36,7 +36,10 @@ func (c *Coordinator) GetAll(ctx context.Context, req GetAll) (Values, error) {
 	if err := c.cfg.Gate.Read(); err != nil {
 		return Values{}, err
 	}
-	result, err := c.cfg.Group.Read(ctx, group.ReadRequest{
+	if c.whole() == nil {
+		return c.getSeveral(ctx, req)
+	}
+	result, err := c.whole().Read(ctx, group.ReadRequest{
 		Keys: req.Keys, Level: req.Consistency, After: req.After, MaxBytes: c.cfg.Limits.BatchBytes,
 	})
 	if err != nil {
@@ -59,12 +62,4 @@ func CheckKeys(keys [][]byte, limits sheaf.Limits) error {
 		}
 	}
 	return nil
-}
-
-// Scan begins a scan, which the caller must close. Errors are *sheaf.Error.
-func (c *Coordinator) Scan(ctx context.Context, prefix, start []byte) (*group.Scanner, error) {
-	if err := c.cfg.Gate.Read(); err != nil {
-		return nil, err
-	}
-	return c.cfg.Group.Scan(ctx, prefix, start)
 }

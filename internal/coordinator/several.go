@@ -11,8 +11,14 @@ import (
 )
 
 // attemptTime is how long an attempt may take from its first Prepare to its Decide, and so
-// how long a coordinator that dies keeps others off its keys.
+// how long a coordinator that dies keeps others off its keys; a large batch takes longer.
 const attemptTime = 5 * time.Second
+
+// sizeTime is what the size of a batch adds to all times, on a slow and busy machine.
+func sizeTime(entries wire.Entries) time.Duration {
+	const perEntry, perMiB = 50 * time.Microsecond, 250 * time.Millisecond
+	return time.Duration(entries.Len())*perEntry + time.Duration(len(entries.Raw()))*perMiB/(1<<20)
+}
 
 // Several is one batch over several groups on its way: a two-phase commit whose decision is
 // one entry in the log of its home, the group of its first key.
@@ -46,7 +52,14 @@ type Several struct {
 	// aheadMS is the latest time that a group has answered: its clock may be ahead of
 	// ours, and then our deadline was past before it was set.
 	aheadMS uint64
+	// contended: the last attempt met keys that another holds.
+	contended bool
+	// partly counts the attempts in which a condition failed and not all groups had answered.
+	partly int
 }
+
+// maxPartly is how often a refusal is put off to hear all groups.
+const maxPartly = 3
 
 // Part is what a batch has in one group.
 type Part struct {
@@ -60,16 +73,17 @@ type Part struct {
 type verdict int
 
 const (
-	again   verdict = iota // another attempt
-	inOrder                // another attempt, one group after the other
-	final                  // the outcome is set
+	again    verdict = iota // another attempt
+	together                // another attempt, all groups at once
+	inOrder                 // another attempt, one group after the other
+	final                   // the outcome is set
 )
 
 // Run carries the batch until there is an answer for its caller. Its error is a
 // *sheaf.Error. Finish must be called afterwards, whatever came of it.
 func (s *Several) Run(do Carrier) (Answer, error) {
 	s.do = do
-	s.homeKey = firstKey(s.Command.Entries)
+	s.homeKey = bytes.Clone(firstKey(s.Command.Entries))
 	s.condition = wire.ConditionHash(s.Command.Entries, s.Command.IfMatch, s.Command.IfNoneMatch)
 	if len(s.Parts) == 1 {
 		return s.fast()
@@ -77,7 +91,7 @@ func (s *Several) Run(do Carrier) (Answer, error) {
 	ordered := false
 	for turn := 0; ; turn++ {
 		if do.Over() {
-			return Answer{}, &sheaf.Error{Code: sheaf.NotProposed, Detail: "nothing was written by this call: other batches held its keys, or a group did not answer"}
+			return Answer{}, s.nothing()
 		}
 		s.begin()
 		next, answer, err := s.try(ordered)
@@ -86,19 +100,50 @@ func (s *Several) Run(do Carrier) (Answer, error) {
 			return answer, err
 		case inOrder:
 			ordered = true
+		case together:
+			ordered = false
 		case again:
 		}
 		do.Wait(turn)
 	}
 }
 
+// contentionRetry is the wait advised to a caller whose keys are held by others.
+const contentionRetry = 100 * time.Millisecond
+
+// nothing is the answer when no attempt has come to Decide in time.
+func (s *Several) nothing() error {
+	if s.contended {
+		return &sheaf.Error{
+			Code: sheaf.Contention, RetryAfter: contentionRetry,
+			Detail: "nothing was written by this call: other batches or readers held its keys until its time was over",
+		}
+	}
+	return &sheaf.Error{Code: sheaf.NotProposed, Detail: "nothing was written by this call: a group did not answer in time"}
+}
+
 // fast is the batch as one command, for one group has all its keys.
 func (s *Several) fast() (Answer, error) {
-	for turn := 0; !s.do.Over(); turn++ {
+	silent := false
+	for turn := 0; ; turn++ {
+		if s.do.Over() {
+			if silent {
+				return Answer{}, unknownOutcome("the group did not answer in time")
+			}
+			return Answer{}, s.nothing()
+		}
 		reply := s.do.Call([]Call{{Group: s.Parts[0].Group, Command: s.Command}})[0]
 		switch {
 		case reply.Silent:
+			if silent = true; s.Command.RequestID == "" { // it must not be sent again
+				return Answer{}, unknownOutcome("the group did not answer in time")
+			}
+		case reply.Refused != nil && silent:
+			return Answer{}, unknownOutcome("an attempt was not answered, and the next not taken: " + reply.Refused.Error())
+		case reply.Refused != nil:
+			return Answer{}, reply.Refused
 		case reply.Result.Outcome == apply.Conflict:
+			s.contended = true
 			s.help(reply.Result.Holder, s.Parts)
 		case reply.Result.Refused != nil:
 			return Answer{}, reply.Result.Refused
@@ -107,7 +152,6 @@ func (s *Several) fast() (Answer, error) {
 		}
 		s.do.Wait(turn)
 	}
-	return Answer{}, unknownOutcome("the group did not answer in time")
 }
 
 // firstKey returns the first of a batch's keys in sorted order.
@@ -123,11 +167,11 @@ func firstKey(entries wire.Entries) (first []byte) {
 // begin begins an attempt.
 func (s *Several) begin() {
 	s.attempt = s.do.Random() | 1 // 0 is no attempt
-	s.deadlineMS = max(uint64(s.do.Now().UnixMilli()), s.aheadMS) + uint64(attemptTime.Milliseconds())
+	s.deadlineMS = max(uint64(s.do.Now().UnixMilli()), s.aheadMS) + uint64((attemptTime + sizeTime(s.Command.Entries)).Milliseconds())
 	if s.Command.DeadlineMS != 0 {
 		s.deadlineMS = min(s.deadlineMS, s.Command.DeadlineMS)
 	}
-	s.asked, s.version = nil, 0
+	s.asked, s.version, s.contended = nil, 0, false
 }
 
 // try is one attempt.
@@ -157,7 +201,7 @@ func (s *Several) try(ordered bool) (verdict, Answer, error) {
 	s.version++
 	if !s.holds(sum) {
 		s.release()
-		return s.reject(&sheaf.Error{Code: sheaf.ETagMismatch, Detail: "the keys' ETag is another", CurrentETag: sum.ETag()})
+		return s.reject(otherETag(sum))
 	}
 	return s.decide()
 }
@@ -194,38 +238,49 @@ func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Ans
 		}
 		still := missing[:0:0]
 		var holders []apply.Result
+		refused := false
 		for n, reply := range s.do.Call(calls) {
 			i := missing[n]
 			if reply.Silent {
 				still = append(still, i)
 				continue
 			}
+			if reply.Refused != nil { // of all attempts before, none came to Decide
+				s.release()
+				return nil, final, Answer{}, reply.Refused
+			}
 			switch results[i] = reply.Result; reply.Result.Outcome {
 			case apply.Ready:
 			case apply.Conflict:
-				holders = append(holders, reply.Result)
+				holders, s.contended = append(holders, reply.Result), true
 				still = append(still, i)
 			case apply.Late:
 				s.aheadMS = max(s.aheadMS, reply.Result.NowMS)
 				s.release()
 				return nil, again, Answer{}, nil
 			case apply.Mismatch:
-				s.release()
-				next, answer, err := s.reject(reply.Result.Refused)
-				return nil, next, answer, err
+				refused = true
 			default: // a row of the request ID has answered, or the part was refused
 				s.release()
 				answer, err := s.answered(reply.Result)
 				return nil, final, answer, err
 			}
 		}
-		if len(holders) > 0 && !hold {
+		if len(holders) > 0 && !hold || refused {
 			s.release()
 		}
 		for _, held := range holders {
 			s.help(held.Holder, parts)
 		}
-		if len(holders) > 0 && !hold {
+		switch whole := len(still) == 0 && len(parts) == len(s.Parts); {
+		case refused && !whole && s.partly < maxPartly:
+			// What the others say of their keys belongs to the answer.
+			s.partly++
+			return nil, together, Answer{}, nil
+		case refused:
+			next, answer, err := s.reject(s.mismatch(results, whole))
+			return nil, next, answer, err
+		case len(holders) > 0 && !hold:
 			return nil, inOrder, Answer{}, nil
 		}
 		missing = still
@@ -294,10 +349,11 @@ func unknownOutcome(detail string) error {
 	return &sheaf.Error{Code: sheaf.OutcomeUnknown, Detail: detail}
 }
 
-// untilAnswered sends a call again until it is answered, or nobody waits any more.
+// untilAnswered sends a call again until it is answered, or nobody waits any more. It is sent
+// once even then: what is prepared would otherwise keep others off until its deadline.
 func (s *Several) untilAnswered(call Call) (Answered, bool) {
-	for turn := 0; !s.do.Over(); turn++ {
-		if reply := s.do.Call([]Call{call})[0]; !reply.Silent {
+	for turn := 0; turn == 0 || !s.do.Over(); turn++ {
+		if reply := s.do.Call([]Call{call})[0]; reply.answer() {
 			return reply, true
 		}
 		s.do.Wait(turn)
@@ -328,7 +384,7 @@ func (s *Several) resolveAll(commit bool) bool {
 		}
 		still := s.asked[:0:0]
 		for i, reply := range s.do.Call(calls) {
-			if reply.Silent {
+			if !reply.answer() {
 				still = append(still, s.asked[i])
 			}
 		}
@@ -358,7 +414,7 @@ func Help(do Carrier, groupOf func(key []byte) uint64, holder wire.Holder, group
 	reply := do.Call([]Call{{Group: groupOf(holder.HomeKey), Status: &StatusCall{
 		RequestID: holder.RequestID, Attempt: holder.Attempt, DeadlineMS: holder.DeadlineMS, RetentionMS: holder.RetentionMS,
 	}}})[0]
-	if reply.Silent || reply.Result.Outcome == apply.Undecided {
+	if !reply.answer() || reply.Result.Outcome == apply.Undecided {
 		return reply.Result, false
 	}
 	resolve := &wire.Command{
@@ -374,8 +430,10 @@ func Help(do Carrier, groupOf func(key []byte) uint64, holder wire.Holder, group
 }
 
 // Finish does what the caller need not wait for: a committed attempt's intents become values
-// in all groups, and home hears of it.
+// in all groups, and home, where they are already, hears of it. It does not look at the
+// batch's entries.
 func (s *Several) Finish() {
+	s.asked = slices.DeleteFunc(s.asked, func(p Part) bool { return p.Group == s.home() })
 	if s.version != 0 && len(s.asked) > 0 && s.resolveAll(true) {
 		s.do.Call([]Call{{Group: s.home(), Command: s.command(wire.Done, nil)}})
 	}
@@ -403,8 +461,12 @@ func (s *Several) command(kind wire.Kind, part *Part) *wire.Command {
 	return c
 }
 
-// Split makes the groups' shares of a batch.
+// Split makes the groups' shares of a batch. They have bytes of their own, unless one group
+// has all of it.
 func Split(entries wire.Entries, groupOf func(key []byte) uint64) (parts []Part) {
+	if part, whole := undivided(entries, groupOf); whole {
+		return []Part{part}
+	}
 	raw := make(map[uint64][]byte)
 	for _, entry := range entries.All() {
 		group := groupOf(entry.Key)
@@ -418,4 +480,17 @@ func Split(entries wire.Entries, groupOf func(key []byte) uint64) (parts []Part)
 		parts[i].Entries = wire.Canonical(raw[parts[i].Group])
 	}
 	return parts
+}
+
+// undivided looks whether one group has all of a batch.
+func undivided(entries wire.Entries, groupOf func(key []byte) uint64) (part Part, whole bool) {
+	for _, entry := range entries.All() {
+		switch group := groupOf(entry.Key); {
+		case part.Group == 0:
+			part = Part{Group: group, Entries: entries, Key: entry.Key}
+		case group != part.Group:
+			return Part{}, false
+		}
+	}
+	return part, true
 }

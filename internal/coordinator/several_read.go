@@ -10,9 +10,9 @@ import (
 
 // Value is what a key had in the instant of a read.
 type Value struct {
-	Version uint64
-	Live    bool
-	Value   []byte
+	Version        uint64
+	Live           bool
+	Value, TypeURL []byte
 }
 
 // Snapshot reads keys of several groups as of one instant.
@@ -36,6 +36,9 @@ type Snapshot struct {
 	// one's keys in Keys.
 	groups []uint64
 	where  map[uint64][]int
+	// refusal ends the read; silent: the last collect was not answered.
+	refusal *sheaf.Error
+	silent  bool
 }
 
 const (
@@ -63,8 +66,11 @@ func (s *Snapshot) Run(do Carrier) ([]Value, error) {
 	var last []Value
 	misses := 0
 	for turn := 0; !do.Over(); turn++ {
-		values, settled, ok := s.collect()
+		// The first of two looks only at the versions, for its values are not what is answered.
+		values, settled, ok := s.collect(len(s.groups) == 1 || last != nil)
 		switch {
+		case s.refusal != nil:
+			return nil, s.refusal
 		case !ok: // void: an intent is gone, or a group was silent
 			last = nil
 			do.Wait(turn)
@@ -82,28 +88,31 @@ func (s *Snapshot) Run(do Carrier) ([]Value, error) {
 			s.reserve(wire.Reserve, reservation)
 		}
 	}
-	return nil, &sheaf.Error{Code: sheaf.Contention, Detail: "the keys were written faster than all of them could be read in one instant: read fewer at a time, or try again"}
+	if s.silent {
+		return nil, &sheaf.Error{Code: sheaf.NotLeader, RetryAfter: contentionRetry, Detail: "a group of the keys did not answer: most of its replicas may be out of reach"}
+	}
+	return nil, &sheaf.Error{Code: sheaf.Contention, RetryAfter: contentionRetry, Detail: "the keys were written faster than all of them could be read in one instant: read fewer at a time, or try again"}
 }
 
 // collect reads all keys once. settled: none of them was an intent's.
-func (s *Snapshot) collect() (values []Value, settled, ok bool) {
+func (s *Snapshot) collect(withValues bool) (values []Value, settled, ok bool) {
 	calls := make([]Call, len(s.groups))
 	for n, group := range s.groups {
 		keys := make([][]byte, len(s.where[group]))
 		for i, at := range s.where[group] {
 			keys[i] = s.Keys[at]
 		}
-		calls[n] = Call{Group: group, Collect: &CollectCall{Keys: keys}}
+		calls[n] = Call{Group: group, Collect: &CollectCall{Keys: keys, Values: withValues}}
 	}
 	values, settled, ok = make([]Value, len(s.Keys)), true, true
 	held := make(map[int]*apply.Intent)
 	for n, reply := range s.do.Call(calls) {
-		if reply.Silent {
+		if s.refusal, s.silent = reply.Refused, reply.Silent; !reply.answer() {
 			return nil, false, false
 		}
 		for i, at := range s.where[s.groups[n]] {
 			seen := &reply.Seen[i]
-			values[at] = Value{Version: seen.Version, Live: seen.Live, Value: seen.Record.Value}
+			values[at] = Value{Version: seen.Version, Live: seen.Live, Value: seen.Value, TypeURL: seen.TypeURL}
 			if seen.Intent != nil {
 				held[at] = seen.Intent
 			}
@@ -121,7 +130,7 @@ func (s *Snapshot) collect() (values []Value, settled, ok bool) {
 			return nil, false, false
 		case verdict.Outcome == apply.Committed:
 			settled = false
-			values[at] = Value{Version: verdict.Version, Live: intent.Live, Value: intent.Value}
+			values[at] = Value{Version: verdict.Version, Live: intent.Live, Value: intent.Value, TypeURL: intent.TypeURL}
 		default:
 			return nil, false, false
 		}

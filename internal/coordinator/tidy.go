@@ -1,36 +1,33 @@
 package coordinator
 
 import (
+	"context"
 	"slices"
+	"time"
 
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
-// maxTidy bounds what one Tidy takes on.
-const maxTidy = 64
+// MaxTidy bounds what one Tidy takes on, of each kind.
+const MaxTidy = 64
 
 // Tidy finishes what coordinators left behind in a group: attempts past their deadline,
 // whose home is asked, and batches committed here that other groups may not have resolved.
-// The group's leader calls it now and then. The state is read before the first call.
-func Tidy(do Carrier, group uint64, groupOf func(key []byte) uint64, nowMS uint64, state apply.State) error {
-	overdue, err := apply.FindOverdue(nowMS, maxTidy, state)
-	if err != nil {
-		return err
-	}
+// The group's leader does it now and then.
+func Tidy(do Carrier, group uint64, groupOf func(key []byte) uint64, overdue apply.Overdue) {
 	for _, attempt := range overdue.Attempts {
 		if do.Over() {
-			return nil
+			return
 		}
 		Help(do, groupOf, attempt, []uint64{group})
 	}
 	for _, batch := range overdue.Unfinished {
 		if do.Over() {
-			return nil
+			return
 		}
 		finish(do, group, groupOf, &batch)
 	}
-	return nil
 }
 
 // finish tells all groups of a committed batch, and home when all have heard it.
@@ -52,9 +49,40 @@ func finish(do Carrier, home uint64, groupOf func(key []byte) uint64, batch *app
 		calls = append(calls, Call{Group: group, Command: &resolve})
 	}
 	for _, reply := range do.Call(calls) {
-		if reply.Silent {
+		if !reply.answer() {
 			return
 		}
 	}
 	do.Call([]Call{{Group: home, Command: &done}})
+}
+
+// tidyEvery is how often a group's leader looks for what was left behind, and tidyTime how
+// long it may be at it.
+const (
+	tidyEvery = 500 * time.Millisecond
+	tidyTime  = 5 * time.Second
+)
+
+// tidy does Tidy for a group while this node leads it.
+func (c *Coordinator) tidy(id uint64, g Group) {
+	ticker := time.NewTicker(tidyEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.life.Done():
+			return
+		case <-ticker.C:
+		}
+		if !g.Leads() {
+			continue
+		}
+		overdue, err := g.Overdue(MaxTidy)
+		if err != nil {
+			c.cfg.Logger.Error("look for batches that were left behind", "group", id, "err", err)
+			continue
+		}
+		ctx, cancel := context.WithTimeout(c.life, tidyTime)
+		Tidy(&driver{c: c, caller: ctx, callTime: callTime}, id, c.table.GroupOf, overdue)
+		cancel()
+	}
 }

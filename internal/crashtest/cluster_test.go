@@ -232,14 +232,20 @@ func watch(ctx context.Context, t *testing.T, addr string, h *history, rng *rand
 // bad things happen to it, one or two at a time, and then holds every node to what the
 // callers know.
 func TestAClusterUnderFaults(t *testing.T) {
-	for _, store := range []string{"memory", "pebble"} {
-		t.Run("store="+store, func(t *testing.T) { underFaults(t, store, chaosTime(t)/2) })
+	clusters := []struct{ store, groups string }{{"memory", "3"}, {"pebble", "1"}, {"pebble", "3"}, {"memory", "1"}}
+	if os.Getenv("CHAOS") == "" {
+		clusters = clusters[:2]
+	}
+	for _, c := range clusters {
+		t.Run("store="+c.store+"/groups="+c.groups, func(t *testing.T) {
+			underFaults(t, c.store, c.groups, chaosTime(t)/time.Duration(len(clusters)))
+		})
 	}
 }
 
-func underFaults(t *testing.T, store string, d time.Duration) {
+func underFaults(t *testing.T, store, groups string, d time.Duration) {
 	rng := newRand(t)
-	c, h := newCluster(t, store), newHistory()
+	c, h := newCluster(t, store, "--groups", groups), newHistory()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var readers sync.WaitGroup

@@ -109,8 +109,8 @@ func (h *history) settle(t *testing.T, c *client.Client) {
 				t.Errorf("batch %s was applied with version %d, its retry says, and group %d shows version %d", b.id, result.Version, group, s.version)
 			}
 		}
-		for group, s := range before {
-			if !result.Replayed && s.version >= result.Version {
+		for _, group := range b.groups {
+			if s := before[group]; !result.Replayed && s.version >= result.Version {
 				t.Errorf("batch %s was applied with version %d when group %d showed %d already", b.id, result.Version, group, s.version)
 			}
 		}
@@ -160,7 +160,7 @@ func retry(ctx context.Context, c *client.Client, b *batch) error {
 }
 
 // checkExact wants every group to show exactly the newest of its batches, now
-// that the outcome of each is known, and no version to be given twice.
+// that the outcome of each is known, and no version to be given to a key twice.
 func (h *history) checkExact(t *testing.T, seen map[int]sight) {
 	t.Helper()
 	newest := h.newest()
@@ -173,11 +173,17 @@ func (h *history) checkExact(t *testing.T, seen map[int]sight) {
 			t.Errorf("group %d shows %+v, want %+v", group, s, want)
 		}
 	}
-	owner := make(map[uint64]*batch)
+	type of struct {
+		group   int
+		version uint64
+	}
+	owner := make(map[of]*batch)
 	for _, b := range h.acked {
-		if other := owner[b.version]; other != nil {
-			t.Errorf("batches %s and %s both have version %d", other.id, b.id, b.version)
+		for _, group := range b.groups {
+			if other := owner[of{group, b.version}]; other != nil {
+				t.Errorf("batches %s and %s both wrote group %d with version %d", other.id, b.id, group, b.version)
+			}
+			owner[of{group, b.version}] = b
 		}
-		owner[b.version] = b
 	}
 }

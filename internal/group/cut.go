@@ -44,13 +44,12 @@ func (c *cutter) setBound() {
 	c.bound.Store(max(c.g.cfg.LogBytes, min(c.g.cfg.LogMostBytes, 2*c.g.store.FlushBytes())))
 }
 
-// maybe starts a run if the log is half full. A store that makes things durable by
-// itself is followed from an eighth on: the sooner segments come back, the fewer new
-// ones have to be written through.
-func (c *cutter) maybe() {
-	sealed, bound := c.g.cfg.Log.SealedBytes(), c.bound.Load()
-	switch {
-	case sealed >= bound/2:
+// maybe starts a run if the log, which all groups share, is half full and this group keeps
+// its oldest segment. A store that makes things durable by itself is followed from an eighth
+// on: the sooner segments come back, the fewer new ones have to be written through.
+func (c *cutter) maybe(bound int64) {
+	switch sealed := c.g.cfg.Log.SealedBytes(); {
+	case sealed >= bound/2 && c.g.cfg.Log.Pins(c.g.cfg.ID):
 		c.start(true)
 	case sealed >= bound/8 && c.g.store.Durable() > c.cutTo.Load():
 		c.start(false)
@@ -96,7 +95,13 @@ func (c *cutter) run(flush bool) {
 	}
 	c.idle.Broadcast()
 	c.mu.Unlock()
-	c.g.inbox.wake()
+	c.g.cfg.Journal.wake()
+}
+
+func (c *cutter) atWork() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running
 }
 
 // flush does not begin what the disk has no room for: it would fill the disk for
@@ -119,10 +124,14 @@ const cutAttempts = 3
 // room says whether the log is within its bound. If it is not, a run is on its way and
 // writers have to wait for its end, or the store could not be flushed and err says so.
 func (c *cutter) room() (err error, wait bool) {
+	full := c.g.cfg.Log.SealedBytes() >= max(c.bound.Load(), c.g.cfg.Journal.bound.Load())
+	if full && !c.g.cfg.Log.Pins(c.g.cfg.ID) && c.g.cfg.Journal.cut() {
+		return nil, true // it is for another group to make room
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.g.cfg.Log.SealedBytes() < c.bound.Load():
+	case !full:
 		c.tried = 0
 		return nil, false
 	case c.running:

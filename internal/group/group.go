@@ -170,6 +170,7 @@ func Start(ctx context.Context, cfg Config) (*Group, error) {
 	g.stateMS.Store(meta.NowMS)
 	g.wallMS.Store(meta.NowMS)
 	g.cut.init(g)
+	cfg.Journal.join(g)
 	only := slices.Equal(cfg.Saved.Conf.GetVoters(), []uint64{cfg.Replica})
 	if only {
 		core.Campaign()
@@ -315,7 +316,7 @@ func (g *Group) Propose(ctx context.Context, cmd *wire.Command) (apply.Result, T
 	if refusal := apply.CheckAfter(cmd.After, g.clock.Load()); refusal != nil {
 		return apply.Result{Refused: refusal}, Timing{}, nil // before the request ID: it is the shape
 	}
-	if cmd.RequestID != "" {
+	if cmd.RequestID != "" && cmd.Kind == wire.Fast { // the others are small, or may not be answered from a row
 		if err := g.flying.enter(ctx, cmd.RequestID); err != nil {
 			return apply.Result{}, Timing{}, &sheaf.Error{
 				Code: sheaf.NotProposed, Err: err,
@@ -368,8 +369,15 @@ func (g *Group) Check(cmd *wire.Command) (apply.Result, bool, error) {
 	return result, answered, nil
 }
 
-// readError is the *sheaf.Error for a read of the store that failed.
+// readError is the *sheaf.Error for a read of the store that failed; nil for none, and what is
+// one already stays.
 func readError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*sheaf.Error](err); ok {
+		return e
+	}
 	if errors.Is(err, store.ErrCorrupt) {
 		return &sheaf.Error{Code: sheaf.Corruption, Detail: err.Error()}
 	}

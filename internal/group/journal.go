@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,12 @@ type Journal struct {
 	queue  *queue[writing]
 	done   chan struct{}
 	ending atomic.Bool
+	// groups are all that write: what keeps a segment of the log may be another group's
+	// than that whose write fills it.
+	mu     sync.Mutex
+	groups []*Group
+	// bound of the log is that of the group with the largest state.
+	bound atomic.Int64
 
 	entries []wal.Entry
 	states  []wal.HardState
@@ -48,6 +55,38 @@ func (j *Journal) Close() {
 	j.ending.Store(true)
 	j.queue.close()
 	<-j.done
+}
+
+// join adds a group to those that write.
+func (j *Journal) join(g *Group) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.groups = append(j.groups, g)
+}
+
+// cut lets every group look whether the log is long, and says whether one is at work on it.
+func (j *Journal) cut() (atWork bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	bound := int64(0)
+	for _, g := range j.groups {
+		bound = max(bound, g.cut.bound.Load())
+	}
+	j.bound.Store(bound)
+	for _, g := range j.groups {
+		g.cut.maybe(bound)
+		atWork = atWork || g.cut.atWork()
+	}
+	return atWork
+}
+
+// wake lets every group look again whether the log has room.
+func (j *Journal) wake() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, g := range j.groups {
+		g.inbox.wake()
+	}
 }
 
 func (j *Journal) write(g *Group, a *replica.Append) { j.queue.put(writing{g, a}) }
@@ -88,8 +127,8 @@ func (j *Journal) writeAll(all []writing) error {
 		}
 		for _, w := range all[:n] {
 			w.group.inbox.add(func(news *news) { news.logged = append(news.logged, w.write) })
-			w.group.cut.maybe()
 		}
+		j.cut()
 		all = all[n:]
 	}
 	if j.queue.empty() {

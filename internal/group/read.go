@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wire"
@@ -29,6 +30,9 @@ type ReadResult struct {
 	// Reserved is how many bytes the group has counted at the gate for Items. The
 	// caller gives them back when it has let go of the items.
 	Reserved int64
+	// Held: a batch over several groups is on its way on one of the keys, so that this group
+	// alone cannot say what they are. There are no items then. Reads at EVENTUAL do not ask.
+	Held bool
 }
 
 // staleRetry is the wait advised when a replica is behind a session.
@@ -61,23 +65,17 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err er
 			Detail: fmt.Sprintf("after is %d but this replica is at %d", req.After, meta.Clock),
 		}
 	}
-	var reserved int64
+	if req.Level != sheaf.Eventual {
+		if held, err := apply.AnyHeld(req.Keys, view); err != nil || held {
+			return ReadResult{Held: held}, readError(err)
+		}
+	}
+	counted := reservation{gate: g.cfg.Gate}
 	defer func() {
 		if err != nil {
-			g.cfg.Gate.Release(reserved)
+			counted.release()
 		}
 	}()
-	reserve := func(need int64) error {
-		if need <= reserved {
-			return nil
-		}
-		step := max(need-reserved, reserveStepBytes)
-		if err := g.cfg.Gate.Reserve(step); err != nil {
-			return err
-		}
-		reserved += step
-		return nil
-	}
 	now := g.timeOf(meta)
 	result := ReadResult{Items: make([]sheaf.Item, len(req.Keys))}
 	var copies arena
@@ -108,7 +106,7 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err er
 				"the answer is larger than %d bytes (limits.batch_bytes): ask for fewer keys; %d of %d fit", req.MaxBytes, i, len(req.Keys))
 		}
 		values += int64(len(record.Value))
-		if err := reserve(values); err != nil {
+		if err := counted.upTo(values); err != nil {
 			return ReadResult{}, err
 		}
 		item.Found, item.Version = true, record.Version
@@ -118,9 +116,29 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err er
 			result.ETag.AddKey(key, record.Version)
 		}
 	}
-	result.Reserved = reserved
+	result.Reserved = counted.bytes
 	return result, nil
 }
+
+// reservation counts the values of an answer at the gate, a step at a time.
+type reservation struct {
+	gate  *admission.Gate
+	bytes int64
+}
+
+func (r *reservation) upTo(need int64) error {
+	if need <= r.bytes {
+		return nil
+	}
+	step := max(need-r.bytes, reserveStepBytes)
+	if err := r.gate.Reserve(step); err != nil {
+		return err
+	}
+	r.bytes += step
+	return nil
+}
+
+func (r *reservation) release() { r.gate.Release(r.bytes) }
 
 // timeOf is the time that expiry is judged by. A replica that is alone takes the wall clock,
 // because the state's own stands still while the disk does. With others a key must not

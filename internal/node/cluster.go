@@ -21,9 +21,24 @@ import (
 // little behind.
 const tailBytes = 64 << 20
 
+// groupsOf settles how many groups there are: a new node is told, another knows.
+func (n *Node) groupsOf() error {
+	id := &n.dir.identity
+	switch {
+	case n.dir.fresh:
+		id.Groups = max(n.cfg.Groups, 1)
+	case n.cfg.Groups != 0 && n.cfg.Groups != id.Groups:
+		return fmt.Errorf("the data directory %s was made with %d groups, not %d: start without --groups, or choose another --data-dir", n.dir.path, id.Groups, n.cfg.Groups)
+	}
+	return nil
+}
+
 // join makes the node part of its cluster: a new one is formed with the others, one that it
 // belongs to is found in the data directory.
 func (n *Node) join(ctx context.Context) error {
+	if err := n.groupsOf(); err != nil {
+		return err
+	}
 	id := &n.dir.identity
 	var members []cluster.Member
 	if n.cfg.Cluster != "" {
@@ -120,7 +135,7 @@ func (n *Node) connect(members []cluster.Member) error {
 	n.ports.peer = listener
 	n.bridge, err = cluster.NewBridge(cluster.Config{
 		Self:    peer.Identity{ID: id.ID, Name: id.name(), Disk: id.NodeID},
-		Members: members, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
+		Members: members, Groups: id.Groups, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
 	})
 	if err != nil {
 		return err
@@ -175,19 +190,23 @@ func (n *Node) tailBytes() int64 {
 	return tailBytes
 }
 
-// sender is how the group reaches its other replicas; nil when it has none.
-func (n *Node) sender() func([]*pb.Message) {
+// sender is how a group reaches its other replicas; nil when it has none.
+func (n *Node) sender(group uint64) func([]*pb.Message) {
 	if n.bridge == nil {
 		return nil
 	}
-	return n.bridge.Sender(groupID)
+	return n.bridge.Sender(group)
 }
 
-// reached is the group as the coordinator sees it.
-func (n *Node) reached() coordinator.Group {
-	if n.bridge == nil {
-		return n.group
+// reached are the groups as the coordinator sees them.
+func (n *Node) reached() (groups []coordinator.Group) {
+	for _, h := range n.hosted {
+		if n.bridge == nil {
+			groups = append(groups, h.group)
+			continue
+		}
+		n.bridge.Attach(h.id, h.group, h.place)
+		groups = append(groups, cluster.NewGroup(h.id, h.group, n.bridge))
 	}
-	n.bridge.Attach(groupID, n.group, n.place)
-	return cluster.NewGroup(groupID, n.group, n.bridge)
+	return groups
 }

@@ -25,6 +25,11 @@ type trio struct {
 
 func newTrio(t *testing.T, store string, tailBytes int64) *trio {
 	t.Helper()
+	return newTrioOf(t, store, 1, tailBytes)
+}
+
+func newTrioOf(t *testing.T, store string, groups int, tailBytes int64) *trio {
+	t.Helper()
 	tr := &trio{t: t, tailBytes: tailBytes}
 	var members []string
 	for i := range tr.cfgs {
@@ -32,6 +37,7 @@ func newTrio(t *testing.T, store string, tailBytes int64) *trio {
 	}
 	for i := range tr.cfgs {
 		c := testConfig(t.TempDir())
+		c.Groups = groups
 		c.Store, c.Node, c.Cluster = store, fmt.Sprintf("n%d", i+1), strings.Join(members, ",")
 		tr.cfgs[i] = c
 	}
@@ -122,6 +128,67 @@ func TestAnyNodeTakesWritesAndReads(t *testing.T) {
 	}
 }
 
+// TestABatchOverSeveralGroupsIsOneBatch on every node, through restarts.
+func TestABatchOverSeveralGroupsIsOneBatch(t *testing.T) {
+	tr := newTrioOf(t, "pebble", 4, 0)
+	const keys = 40
+	for round := range 6 {
+		if round == 3 {
+			for i := range tr.nodes {
+				tr.stop(i)
+			}
+			tr.start(0, 1, 2)
+		}
+		var entries []sheaf.Entry
+		var names [][]byte
+		for k := range keys {
+			names = append(names, fmt.Appendf(nil, "key-%d", k))
+			entries = append(entries, sheaf.Put(names[k], fmt.Append(nil, round)))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		result, err := tr.client(round%3).PutAll(ctx, entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range tr.nodes {
+			values, err := tr.client(i).GetAll(ctx, names)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if values.ETag != result.ETag {
+				t.Errorf("node %d answers ETag %s, the batch had %s", i+1, values.ETag, result.ETag)
+			}
+			for _, item := range values.Items {
+				if item.Version != result.Version || string(item.Value) != fmt.Sprint(round) {
+					t.Fatalf("node %d has %q at version %d for %q, want %d at %d", i+1, item.Value, item.Version, item.Key, round, result.Version)
+				}
+			}
+		}
+		cancel()
+	}
+	for _, h := range tr.nodes[0].hosted {
+		if h.group.Status().Meta.Clock == 0 {
+			t.Errorf("group %d was never written to", h.id)
+		}
+	}
+}
+
+func TestAnotherNumberOfGroupsIsRefused(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Groups = 2
+	if err := start(t, cfg).Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Groups = 3
+	if _, err := Start(t.Context(), cfg, Options{Logger: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "made with 2 groups") {
+		t.Errorf("it says %v", err)
+	}
+	cfg.Groups = 0
+	if n := start(t, cfg); len(n.hosted) != 2 {
+		t.Errorf("it has %d groups", len(n.hosted))
+	}
+}
+
 func TestNodesComeAndGo(t *testing.T) {
 	tr := newTrio(t, "memory", 0)
 	for i := range tr.nodes {
@@ -179,7 +246,7 @@ func TestANodeFarBehindGetsAState(t *testing.T) {
 				tr.start(i)
 				tr.mustHave(i, "9", fmt.Sprint(i))
 				tr.mustHave(i, "large", strings.Repeat("x", 3<<20))
-				if tr.nodes[i].place.state.Adopted == 0 {
+				if tr.nodes[i].hosted[0].place.state.Adopted == 0 {
 					t.Errorf("node %d caught up without a state", i+1)
 				}
 				tr.stop(i)

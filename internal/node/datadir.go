@@ -25,6 +25,7 @@ import (
 //	NODE     the identity, written once the log and the store exist
 //	FORMING  in its place while the first nodes of a cluster meet
 //	STATE    which directory is the store, if it is not store/
+//	group-N/ STATE and store of the groups after the first, which is above
 //	BALLAST  space set aside for a full disk (see diskGuard)
 //	log/     the log
 //	store/   the store
@@ -47,7 +48,9 @@ type identity struct {
 
 	// ID is the node's number, and its replicas'; a node alone is 1. The others are empty
 	// in a node alone.
-	ID      uint64           `json:"id"`
+	ID uint64 `json:"id"`
+	// Groups is how many the node has a replica of: all of them.
+	Groups  int              `json:"groups"`
 	Cluster string           `json:"cluster,omitempty"`
 	Members []cluster.Member `json:"members,omitempty"`
 }
@@ -137,6 +140,7 @@ func (d *dataDir) check(kind string) error {
 	if err := json.Unmarshal(data, &d.identity); err != nil {
 		return store.Corruptf(d.file(identityFile), "it cannot be read: %s", err)
 	}
+	d.identity.Groups = max(d.identity.Groups, 1)
 	switch {
 	case d.identity.Format != dataFormat:
 		return fmt.Errorf("the data directory %s has format %d, which this version does not know: use the version that wrote it", d.path, d.identity.Format)
@@ -217,7 +221,7 @@ func (d *dataDir) write(name string, data []byte) error {
 		err = errors.Join(err, d.fs.Remove(temp))
 	}
 	if err == nil {
-		err = syncDir(d.fs, d.path)
+		err = syncDir(d.fs, d.fs.PathDir(d.file(name)))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", d.file(name), err)

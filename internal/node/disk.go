@@ -97,7 +97,9 @@ func (g *diskGuard) watch() {
 				return
 			case <-ticker.C:
 				if g.check() {
-					g.node.group.Cut() // what it frees may be enough
+					for _, h := range g.node.hosted {
+						h.group.Cut() // what it frees may be enough
+					}
 				}
 			}
 		}
@@ -127,7 +129,11 @@ func (g *diskGuard) need() int64 {
 	if n.log == nil {
 		return 0 // at the start: the log and the store are not open yet
 	}
-	return n.log.SizeBytes() + n.place.current().FlushBytes()
+	need := n.log.SizeBytes()
+	for _, h := range n.hosted {
+		need += h.place.current().FlushBytes()
+	}
+	return need
 }
 
 // room says NO_SPACE when a write should not begin.

@@ -165,8 +165,13 @@ func (n *Node) sample() telemetry.NodeSample {
 		return s
 	}
 	s.DiskFreeBytes = n.disk.free()
-	g := n.group.Status()
-	s.AppliedIndex, s.DurableIndex, s.Clock = g.Meta.Index, g.Durable, g.Meta.Clock
-	s.LogBytes, s.RequestIDs = g.LogBytes, g.Meta.Rows
+	s.LogBytes = n.log.SizeBytes()
+	for _, h := range n.hosted {
+		g := h.group.Status()
+		s.AppliedIndex += g.Meta.Index
+		s.DurableIndex += g.Durable
+		s.Clock = max(s.Clock, g.Meta.Clock)
+		s.RequestIDs += g.Meta.Rows
+	}
 	return s
 }

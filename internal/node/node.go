@@ -47,21 +47,16 @@ type Options struct {
 	Tracing bool
 }
 
-// groupID is the number of the node's one group in the log.
-const groupID = 1
-
 // Node is one running node.
 type Node struct {
 	cfg     config.Config
 	opts    Options
 	dir     *dataDir
 	disk    *diskGuard
-	place   *place
+	hosted  []*hosted       // by group
 	bridge  *cluster.Bridge // nil in a node alone
 	log     *wal.Log
 	journal *group.Journal
-	saved   replica.Saved
-	group   *group.Group
 	core    *coordinator.Coordinator
 	gate    *admission.Gate
 	rpc     *rpc.Server
@@ -137,54 +132,102 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.journal = group.NewJournal(n.log, n.opts.Logger)
-	n.group, err = group.Start(ctx, group.Config{
-		ID: groupID, Replica: n.dir.identity.ID, Store: n.place.current(), Log: n.log, Journal: n.journal,
-		Saved: n.saved, Incarnation: uint64(n.began.UnixNano()),
-		Send: n.sender(), Place: n.place, TailBytes: n.tailBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
-		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, LogMostBytes: n.disk.sizes.logMost, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
-	})
-	if err != nil {
-		return err
+	for i, h := range n.hosted {
+		if err := n.startGroup(ctx, h); err != nil {
+			for _, running := range n.hosted[:i] {
+				running.group.Stop()
+			}
+			return err
+		}
 	}
 	n.core = coordinator.New(coordinator.Config{
-		Group: n.reached(), Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
+		Groups: n.reached(), Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
 		EventualBytes: n.cfg.Eventual.QueueBytes, EventualWindow: n.cfg.Eventual.Window, Logger: n.opts.Logger,
 	})
 	n.serve()
 	return nil
 }
 
-// recover opens the store and brings it up to date from the log.
-func (n *Node) recover(ctx context.Context) error {
+// hosted is a group that the node has a replica of.
+type hosted struct {
+	id       uint64
+	place    *place
+	recovery *group.Recovery
+	saved    replica.Saved
+	group    *group.Group
+}
+
+// open finds a group's state.
+func (n *Node) open(id uint64) error {
+	h := &hosted{id: id}
 	var err error
-	if n.place, err = openPlace(n); err != nil {
+	if h.place, err = openPlace(n, id); err != nil {
 		return err
 	}
-	if err := group.Seed(n.place.current(), n.voters()); err != nil {
+	n.hosted = append(n.hosted, h)
+	if err := group.Seed(h.place.current(), n.voters()); err != nil {
 		return fmt.Errorf("begin the %s store: %w", n.cfg.Store, err)
 	}
-	recovery := group.NewRecovery(groupID, n.place.current(), n.tailBytes(), n.opts.Logger)
-	recovery.Adopted(n.place.state.Adopted)
+	h.recovery = group.NewRecovery(id, h.place.current(), n.tailBytes(), n.opts.Logger)
+	h.recovery.Adopted(h.place.state.Adopted)
+	return nil
+}
+
+// startGroup runs a group that has been recovered.
+func (n *Node) startGroup(ctx context.Context, h *hosted) (err error) {
+	h.group, err = group.Start(ctx, group.Config{
+		ID: h.id, Replica: n.dir.identity.ID, Store: h.place.current(), Log: n.log, Journal: n.journal,
+		Saved: h.saved, Incarnation: uint64(n.began.UnixNano()),
+		Send: n.sender(h.id), Place: h.place, TailBytes: n.tailBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
+		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, LogMostBytes: n.disk.sizes.logMost, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
+	})
+	return err
+}
+
+// recover opens the stores and brings them up to date from the log.
+func (n *Node) recover(ctx context.Context) error {
+	groups := uint64(n.dir.identity.Groups)
+	for id := range groups {
+		if err := n.open(id + 1); err != nil {
+			return err
+		}
+	}
 	began := time.Now()
+	var err error
 	n.log, err = wal.Open(wal.Config{
-		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: n.disk.sizes.segment, Recycled: n.disk.sizes.recycled, Found: recovery.Found, Logger: n.opts.Logger,
+		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: n.disk.sizes.segment, Recycled: n.disk.sizes.recycled, Logger: n.opts.Logger,
+		Found: func(s wal.HardState) {
+			if s.Group >= 1 && s.Group <= groups {
+				n.hosted[s.Group-1].recovery.Found(s)
+			}
+		},
 	}, func(e wal.Entry) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return recovery.Visit(e)
+		if e.Group < 1 || e.Group > groups {
+			return store.Corruptf(n.dir.logDir(), "it has an entry of group %d, and there are %d groups", e.Group, groups)
+		}
+		return n.hosted[e.Group-1].recovery.Visit(e)
 	})
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	if last := n.log.EndIndex(groupID); n.dir.fresh && last > 0 {
-		return store.Corruptf(n.dir.file(identityFile), "the file is missing, but the log has been written to, up to entry %d", last)
+	count := uint64(0)
+	for _, h := range n.hosted {
+		if last := n.log.EndIndex(h.id); n.dir.fresh && last > 0 {
+			return store.Corruptf(n.dir.file(identityFile), "the file is missing, but the log has been written to, up to entry %d", last)
+		}
+		if h.saved, err = h.recovery.Saved(n.log); err != nil {
+			return err
+		}
+		count += h.recovery.Count()
+		h.recovery = nil
 	}
-	if recovery.Count() > 0 {
-		n.opts.Logger.Info("log replayed", "entries", recovery.Count(), "index", recovery.Applied(), "took_ms", time.Since(began).Milliseconds())
+	if count > 0 {
+		n.opts.Logger.Info("log replayed", "entries", count, "took_ms", time.Since(began).Milliseconds())
 	}
-	n.saved, err = recovery.Saved(n.log)
-	return err
+	return nil
 }
 
 // serve opens the faces to requests.
@@ -240,27 +283,37 @@ func (n *Node) stop(ctx context.Context) error {
 	defer cancel()
 	n.drainFaces(ctx)
 	n.core.Close(ctx)
-	n.group.HandOver()
-	if err := n.stopGroup(); err != nil {
+	if err := n.stopGroups(); err != nil {
 		return err // the process is about to end, and with it everything that is open
 	}
 	if n.Err() != nil {
 		return errors.Join(n.failure, n.release())
 	}
-	durable, err := n.place.current().Flush()
-	if err == nil {
-		err = n.log.Cut(groupID, durable)
+	var errs []error
+	for _, h := range n.hosted {
+		durable, err := h.place.current().Flush()
+		if err == nil {
+			err = n.log.Cut(h.id, durable)
+		}
+		errs = append(errs, err)
 	}
-	return errors.Join(err, n.release())
+	return errors.Join(errors.Join(errs...), n.release())
 }
 
-// stopGroup waits for what is in the log to be applied, as long again as for requests. A
-// store that waits for a full disk would keep the node from ending.
-func (n *Node) stopGroup() error {
+// stopGroups has others lead, and waits for what is in the log to be applied, as long again
+// as for requests. A store that waits for a full disk would keep the node from ending.
+func (n *Node) stopGroups() error {
 	stopped := make(chan struct{})
 	go func() {
-		n.group.Stop()
-		close(stopped)
+		defer close(stopped)
+		var stopping sync.WaitGroup
+		defer stopping.Wait()
+		for _, h := range n.hosted {
+			stopping.Go(func() {
+				h.group.HandOver()
+				h.group.Stop()
+			})
+		}
 	}()
 	select {
 	case <-stopped:
@@ -298,8 +351,8 @@ func (n *Node) release() error {
 	if n.log != nil {
 		errs = append(errs, n.log.Close())
 	}
-	if n.place != nil {
-		errs = append(errs, n.place.close())
+	for _, h := range n.hosted {
+		errs = append(errs, h.place.close())
 	}
 	if n.dir != nil {
 		errs = append(errs, n.dir.close())
@@ -320,8 +373,10 @@ func (n *Node) setState(state string) { n.state.Store(&state) }
 func (n *Node) ready() error {
 	switch state := *n.state.Load(); state {
 	case stateServing, stateNoSpace: // without space reads go on
-		if n.group.Leader() == 0 {
-			return errors.New("no leader")
+		for _, h := range n.hosted {
+			if h.group.Leader() == 0 {
+				return fmt.Errorf("no leader of group %d", h.id)
+			}
 		}
 		return nil
 	default:

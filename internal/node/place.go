@@ -11,11 +11,13 @@ import (
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
-// place is where the state of the node's group is, and where others come from: it is a
-// group.Place. The file STATE says which directory is the state, so that another takes its
+// place is where the state of one of the node's groups is, and where others come from: it is
+// a group.Place. The file STATE says which directory is the state, so that another takes its
 // place in one step; without the file it is the first.
 type place struct {
 	node *Node
+	// root is the directory of all this below the data directory; "" is that itself.
+	root string
 
 	mu      sync.Mutex
 	now     store.Store
@@ -37,32 +39,42 @@ const (
 	nextStates = "state-" // and a number
 )
 
-// openPlace opens the state that the data directory has, and removes what a node that ended
-// left of others.
-func openPlace(n *Node) (*place, error) {
+// openPlace opens the state that the data directory has of a group, and removes what a node
+// that ended left of others. The first group is in the data directory itself.
+func openPlace(n *Node, group uint64) (*place, error) {
 	p := &place{node: n, state: stateFile{Dir: firstState}, retired: make(map[store.Store]string)}
-	data, err := n.dir.read(stateName)
+	if group > 1 {
+		p.root = fmt.Sprintf("group-%d", group)
+		if err := makeDir(n.dir.fs, n.dir.file(p.root)); err != nil {
+			return nil, err
+		}
+	}
+	data, err := n.dir.read(p.below(stateName))
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", n.dir.file(stateName), err)
+		return nil, fmt.Errorf("read %s: %w", p.file(stateName), err)
 	default:
 		if err := json.Unmarshal(data, &p.state); err != nil || p.state.Dir == "" {
-			return nil, store.Corruptf(n.dir.file(stateName), "it cannot be read: %v", err)
+			return nil, store.Corruptf(p.file(stateName), "it cannot be read: %v", err)
 		}
 	}
 	if err := p.clean(); err != nil {
 		return nil, err
 	}
-	p.now, err = openStore(n, n.dir.file(p.state.Dir))
+	p.now, err = openStore(n, p.file(p.state.Dir))
 	if err != nil {
 		return nil, fmt.Errorf("open the %s store: %w", n.cfg.Store, err)
 	}
 	return p, nil
 }
 
+// below is a name as it is below the data directory, file as the file system knows it.
+func (p *place) below(name string) string { return p.node.dir.fs.PathJoin(p.root, name) }
+func (p *place) file(name string) string  { return p.node.dir.file(p.below(name)) }
+
 func (p *place) clean() error {
-	names, err := p.node.dir.fs.List(p.node.dir.path)
+	names, err := p.node.dir.fs.List(p.file(""))
 	if err != nil {
 		return err
 	}
@@ -70,7 +82,7 @@ func (p *place) clean() error {
 		if name == p.state.Dir || name != firstState && !strings.HasPrefix(name, nextStates) {
 			continue
 		}
-		if err := p.node.dir.fs.RemoveAll(p.node.dir.file(name)); err != nil {
+		if err := p.node.dir.fs.RemoveAll(p.file(name)); err != nil {
 			return fmt.Errorf("remove a state that was not taken over: %w", err)
 		}
 	}
@@ -92,7 +104,7 @@ func (p *place) ForCopy() string {
 		p.made++
 		name := fmt.Sprintf("%s%d", nextStates, p.made)
 		if name != p.state.Dir {
-			return p.node.dir.file(name)
+			return p.file(name)
 		}
 	}
 }
@@ -105,15 +117,15 @@ func (p *place) Adopt(dir string, index uint64) (store.Store, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	state := stateFile{Dir: strings.TrimPrefix(strings.TrimPrefix(dir, p.node.dir.path), string(os.PathSeparator)), Adopted: index}
+	state := stateFile{Dir: p.node.dir.fs.PathBase(dir), Adopted: index}
 	data, err := json.Marshal(state)
 	if err == nil {
-		err = p.node.dir.write(stateName, append(data, '\n'))
+		err = p.node.dir.write(p.below(stateName), append(data, '\n'))
 	}
 	if err != nil {
 		return nil, errors.Join(err, next.Close())
 	}
-	p.retired[p.now] = p.node.dir.file(p.state.Dir)
+	p.retired[p.now] = p.file(p.state.Dir)
 	p.now, p.state = next, state
 	return next, nil
 }

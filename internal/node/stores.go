@@ -13,7 +13,10 @@ func openStore(n *Node, dir string) (store.Store, error) {
 	switch n.cfg.Store {
 	case "pebble":
 		cfg := pebble.DefaultConfig()
-		cfg.FS, cfg.Dir, cfg.CacheBytes = n.opts.FS, dir, n.cfg.Pebble.CacheBytes
+		groups := n.dir.identity.Groups
+		cfg.FS, cfg.Dir = n.opts.FS, dir
+		cfg.CacheBytes = max(n.cfg.Pebble.CacheBytes/int64(groups), 1<<20)
+		cfg.RunBytes /= groups // what is staged is bounded for the node
 		cfg.Logger, cfg.Fatal, cfg.Damaged = n.opts.Logger, n.fail, n.setDamaged
 		return opened(pebble.Open(cfg))
 	case "memory":

@@ -30,6 +30,7 @@ var floors = map[string]int{
 	"internal/replica":         2,
 	"internal/peer":            2,
 	"internal/group":           3,
+	"internal/router":          3,
 	"internal/coordinator":     4,
 	"internal/cluster":         4,
 	"internal/rpc":             5,

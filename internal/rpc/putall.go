@@ -34,7 +34,7 @@ func (s *Server) putAll(c *call) error {
 	}
 	out := &c.answer
 	out.Version, out.Etag = answer.Version, string(answer.ETag)
-	out.Replayed, out.Accepted = answer.Replayed, answer.Accepted
+	out.Replayed, out.Accepted, out.Parts = answer.Replayed, answer.Accepted, partsOf(answer)
 	return c.respond(out)
 }
 
@@ -63,8 +63,16 @@ func (s *Server) deleteAll(c *call) error {
 	}
 	return c.respond(&sheafv1.DeleteAllResponse{
 		Version: answer.Version, Etag: string(answer.ETag),
-		Replayed: answer.Replayed, Accepted: answer.Accepted,
+		Replayed: answer.Replayed, Accepted: answer.Accepted, Parts: partsOf(answer),
 	})
+}
+
+// partsOf is what became of the parts of a SEQUENTIAL batch.
+func partsOf(answer coordinator.Answer) (parts []*sheafv1.Part) {
+	for _, part := range answer.Parts {
+		parts = append(parts, &sheafv1.Part{Group: part.Group, Applied: part.Applied, Version: part.Version, Reason: string(part.Reason)})
+	}
+	return parts
 }
 
 // deletes is the batch that a DeleteAllRequest stands for.

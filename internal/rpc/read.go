@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"strconv"
 	"time"
 
 	"google.golang.org/grpc/metadata"
@@ -73,8 +72,7 @@ func (s *Server) scan(c *call) error {
 		return err
 	}
 	defer scanner.Close() //nolint:errcheck // reading is over
-	token := "1." + strconv.FormatUint(scanner.Index(), 10)
-	if err := c.stream.SetHeader(metadata.Pairs("sheaf-watch-token", token)); err != nil {
+	if err := c.stream.SetHeader(metadata.Pairs("sheaf-watch-token", scanner.Token())); err != nil {
 		return err
 	}
 	page, size := &sheafv1.ScanResponse{}, 0

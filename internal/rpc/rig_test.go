@@ -42,7 +42,7 @@ func listen(t testing.TB, g coordinator.Group, gate *admission.Gate) string {
 	t.Helper()
 	limits, logger := sheaf.DefaultLimits(), slog.New(slog.DiscardHandler)
 	core := coordinator.New(coordinator.Config{
-		Group: g, Gate: gate, Limits: limits,
+		Groups: []coordinator.Group{g}, Gate: gate, Limits: limits,
 		EventualBytes: 1 << 20, EventualWindow: 20 * time.Millisecond, Logger: logger,
 	})
 	s := New(Config{

@@ -152,7 +152,7 @@ func (n *node) serve(call *coordinator.Call, reply func(coordinator.Answered)) {
 		n.status(call.Status, reply)
 	default:
 		n.read(func() {
-			reply(coordinator.Answered{Seen: n.state.collect(n, call.Collect.Keys)})
+			reply(coordinator.Answered{Seen: n.state.collect(n, call.Collect)})
 		})
 	}
 }

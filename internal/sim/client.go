@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sheafdb/sheaf"
@@ -175,6 +176,9 @@ func (c *client) attempt(op *operation) {
 	}
 }
 
+// tryAgain are the refusals after which a client repeats its request.
+var tryAgain = []sheaf.Code{sheaf.NotProposed, sheaf.Contention, sheaf.OutcomeUnknown}
+
 // putBatch is a coordinator's work for a batch.
 func (c *client) putBatch(carry *carrier, op *operation, answered func(func()), retry func()) {
 	several := &coordinator.Several{
@@ -186,7 +190,7 @@ func (c *client) putBatch(carry *carrier, op *operation, answered func(func()), 
 		answered(func() { op.outcome, op.version = committed, answer.Version })
 	case sheaf.CodeOf(err) == sheaf.ETagMismatch:
 		answered(func() { op.outcome = refused })
-	case sheaf.CodeOf(err) == sheaf.NotProposed || sheaf.CodeOf(err) == sheaf.OutcomeUnknown:
+	case slices.Contains(tryAgain, sheaf.CodeOf(err)):
 		retry()
 	default:
 		c.w.fail("%s: refused: %v", op, err)

@@ -81,8 +81,8 @@ func (s *state) DueKeys(prefix []byte, visit func(key []byte) bool) error {
 }
 
 // collect reads for a reader.
-func (s *state) collect(n *node, keys [][]byte) []apply.Seen {
-	seen, err := apply.Collect(keys, n.wallMS(), s)
+func (s *state) collect(n *node, call *coordinator.CollectCall) []apply.Seen {
+	seen, err := apply.Collect(call.Keys, call.Values, n.wallMS(), s, func(int) error { return nil })
 	if err != nil {
 		n.w.fail("replica %d of group %d reads: %v", n.id, n.group.id, err)
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/coordinator"
 )
 
@@ -16,9 +17,11 @@ func (n *node) tidyLater() {
 		life := n.life
 		carry := &carrier{mortal: true, overAt: n.w.now + 5*time.Second}
 		n.w.spawn(carry, func() {
-			if err := coordinator.Tidy(carry, n.group.id, n.w.groupOf, n.wallMS(), n.state); err != nil {
+			overdue, err := apply.FindOverdue(n.wallMS(), coordinator.MaxTidy, n.state)
+			if err != nil {
 				n.w.fail("group %d tidies: %v", n.group.id, err)
 			}
+			coordinator.Tidy(carry, n.group.id, n.w.groupOf, overdue)
 		}, func(bool) {
 			if n.life == life {
 				n.tidyLater()

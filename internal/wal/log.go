@@ -104,6 +104,15 @@ func (l *Log) SealedBytes() (n int64) {
 	return n
 }
 
+// Pins says whether the oldest segment is kept for entries of group, so that a cut of it may
+// free some. The segment that is written to is never freed.
+func (l *Log) Pins(group uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := l.index.groups[group]
+	return g != nil && len(l.index.segments) > 1 && l.index.segments[0].highest[group] > g.cut
+}
+
 // FirstIndex returns the first entry of group that was not cut, 0 if the log
 // has no entry of it.
 func (l *Log) FirstIndex(group uint64) uint64 {

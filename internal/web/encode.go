@@ -17,11 +17,41 @@ func appendAnswer(dst []byte, answer coordinator.Answer) []byte {
 	}
 	dst = append(dst, `{"version":"`...)
 	dst = strconv.AppendUint(dst, answer.Version, 10)
-	dst = append(dst, `","etag":`...)
-	dst = appendString(dst, string(answer.ETag))
+	dst = append(dst, '"')
+	if answer.ETag != "" {
+		dst = append(dst, `,"etag":`...)
+		dst = appendString(dst, string(answer.ETag))
+	}
 	dst = append(dst, `,"replayed":`...)
 	dst = strconv.AppendBool(dst, answer.Replayed)
+	if len(answer.Parts) > 0 {
+		dst = appendParts(dst, answer.Parts)
+	}
 	return append(dst, "}\n"...)
+}
+
+// appendParts appends what became of the parts of a SEQUENTIAL batch.
+func appendParts(dst []byte, parts []coordinator.PartAnswer) []byte {
+	dst = append(dst, `,"parts":[`...)
+	for i, part := range parts {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"group":"`...)
+		dst = strconv.AppendUint(dst, part.Group, 10)
+		dst = append(dst, `","applied":`...)
+		dst = strconv.AppendBool(dst, part.Applied)
+		if part.Applied {
+			dst = append(dst, `,"version":"`...)
+			dst = strconv.AppendUint(dst, part.Version, 10)
+			dst = append(dst, '"')
+		} else {
+			dst = append(dst, `,"reason":`...)
+			dst = appendString(dst, string(part.Reason))
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
 }
 
 // appendString appends UTF-8 text as a JSON string.

@@ -63,7 +63,7 @@ func newRig(t testing.TB, change func(*sheaf.Limits)) *rig {
 		t.Fatal(err)
 	}
 	c := coordinator.New(coordinator.Config{
-		Group: g, Gate: gate, Limits: limits,
+		Groups: []coordinator.Group{g}, Gate: gate, Limits: limits,
 		EventualBytes: 64 << 20, EventualWindow: 20 * time.Millisecond, Logger: logger,
 	})
 	registry := prometheus.NewRegistry()

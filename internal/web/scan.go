@@ -2,10 +2,9 @@ package web
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/sheafdb/sheaf"
-	"github.com/sheafdb/sheaf/internal/group"
+	"github.com/sheafdb/sheaf/internal/coordinator"
 )
 
 // scanFormat is the media type of newline-delimited JSON.
@@ -46,15 +45,14 @@ func (a *api) scan(x *exchange) error {
 	header := x.w.Header()
 	header.Set("Content-Type", scanFormat)
 	header.Set("X-Content-Type-Options", "nosniff")
-	// Its first number is the form of the token.
-	header.Set(watchTokenHeader, "1."+strconv.FormatUint(scanner.Index(), 10))
+	header.Set(watchTokenHeader, scanner.Token())
 	x.status(http.StatusOK)
 	return streamItems(x, scanner, more, limit)
 }
 
 // streamItems sends the keys from the one that the scanner is at. A limit of 0 is
 // none. It returns the error that it has told the client, for the metrics only.
-func streamItems(x *exchange, scanner *group.Scanner, more bool, limit uint64) error {
+func streamItems(x *exchange, scanner *coordinator.Scan, more bool, limit uint64) error {
 	out := stream{x: x, push: true}
 	for sent := uint64(0); more; more = scanner.Next() {
 		if err := x.ctx.Err(); err != nil {

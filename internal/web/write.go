@@ -127,7 +127,9 @@ func (a *api) write(x *exchange, req *wire.PutAll) error {
 	status := http.StatusAccepted
 	if !answer.Accepted {
 		status = http.StatusOK
-		header.Set("ETag", string(answer.ETag))
+		if answer.ETag != "" { // of a batch whose parts were not all applied there is none
+			header.Set("ETag", string(answer.ETag))
+		}
 		header.Set(versionHeader, strconv.FormatUint(answer.Version, 10))
 	}
 	x.stages.Since(telemetry.Respond, begin)

@@ -279,7 +279,10 @@ type PutAllResponse struct {
 	// True when this request ID had been answered before.
 	Replayed bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	// True at EVENTUAL: queued, not yet durable; version and etag are empty.
-	Accepted      bool `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	Accepted bool `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	// At SEQUENTIAL, when the keys are in several groups: what became of each part.
+	// The version is then the largest, and the etag empty unless all were applied.
+	Parts         []*Part `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -342,6 +345,84 @@ func (x *PutAllResponse) GetAccepted() bool {
 	return false
 }
 
+func (x *PutAllResponse) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// Part is what became of a SEQUENTIAL batch in one of its groups.
+type Part struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Group   uint64                 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	Applied bool                   `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
+	// The version of the part's keys, if it was applied.
+	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Why it was not, or is not known to be: the reason of a row of the error table.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Part) Reset() {
+	*x = Part{}
+	mi := &file_sheaf_v1_kv_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Part) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Part) ProtoMessage() {}
+
+func (x *Part) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_kv_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Part.ProtoReflect.Descriptor instead.
+func (*Part) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Part) GetGroup() uint64 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *Part) GetApplied() bool {
+	if x != nil {
+		return x.Applied
+	}
+	return false
+}
+
+func (x *Part) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Part) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // GetAllRequest asks for a set of keys.
 type GetAllRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -357,7 +438,7 @@ type GetAllRequest struct {
 
 func (x *GetAllRequest) Reset() {
 	*x = GetAllRequest{}
-	mi := &file_sheaf_v1_kv_proto_msgTypes[3]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -369,7 +450,7 @@ func (x *GetAllRequest) String() string {
 func (*GetAllRequest) ProtoMessage() {}
 
 func (x *GetAllRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sheaf_v1_kv_proto_msgTypes[3]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -382,7 +463,7 @@ func (x *GetAllRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllRequest.ProtoReflect.Descriptor instead.
 func (*GetAllRequest) Descriptor() ([]byte, []int) {
-	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{3}
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetAllRequest) GetKeys() [][]byte {
@@ -425,7 +506,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_sheaf_v1_kv_proto_msgTypes[4]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -437,7 +518,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_sheaf_v1_kv_proto_msgTypes[4]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -450,7 +531,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{4}
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Item) GetKey() []byte {
@@ -500,7 +581,7 @@ type GetAllResponse struct {
 
 func (x *GetAllResponse) Reset() {
 	*x = GetAllResponse{}
-	mi := &file_sheaf_v1_kv_proto_msgTypes[5]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -512,7 +593,7 @@ func (x *GetAllResponse) String() string {
 func (*GetAllResponse) ProtoMessage() {}
 
 func (x *GetAllResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sheaf_v1_kv_proto_msgTypes[5]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -525,7 +606,7 @@ func (x *GetAllResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllResponse.ProtoReflect.Descriptor instead.
 func (*GetAllResponse) Descriptor() ([]byte, []int) {
-	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{5}
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetAllResponse) GetEntries() []*Item {
@@ -557,7 +638,7 @@ type DeleteAllRequest struct {
 
 func (x *DeleteAllRequest) Reset() {
 	*x = DeleteAllRequest{}
-	mi := &file_sheaf_v1_kv_proto_msgTypes[6]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -569,7 +650,7 @@ func (x *DeleteAllRequest) String() string {
 func (*DeleteAllRequest) ProtoMessage() {}
 
 func (x *DeleteAllRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sheaf_v1_kv_proto_msgTypes[6]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -582,7 +663,7 @@ func (x *DeleteAllRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAllRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAllRequest) Descriptor() ([]byte, []int) {
-	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{6}
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeleteAllRequest) GetRequestId() string {
@@ -634,13 +715,14 @@ type DeleteAllResponse struct {
 	Etag          string                 `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	Replayed      bool                   `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	Accepted      bool                   `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	Parts         []*Part                `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteAllResponse) Reset() {
 	*x = DeleteAllResponse{}
-	mi := &file_sheaf_v1_kv_proto_msgTypes[7]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -652,7 +734,7 @@ func (x *DeleteAllResponse) String() string {
 func (*DeleteAllResponse) ProtoMessage() {}
 
 func (x *DeleteAllResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sheaf_v1_kv_proto_msgTypes[7]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -665,7 +747,7 @@ func (x *DeleteAllResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAllResponse.ProtoReflect.Descriptor instead.
 func (*DeleteAllResponse) Descriptor() ([]byte, []int) {
-	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{7}
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DeleteAllResponse) GetVersion() uint64 {
@@ -696,6 +778,13 @@ func (x *DeleteAllResponse) GetAccepted() bool {
 	return false
 }
 
+func (x *DeleteAllResponse) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
 // ScanRequest names a range of keys.
 type ScanRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -711,7 +800,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_sheaf_v1_kv_proto_msgTypes[8]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -723,7 +812,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sheaf_v1_kv_proto_msgTypes[8]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -736,7 +825,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{8}
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ScanRequest) GetPrefix() []byte {
@@ -770,7 +859,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_sheaf_v1_kv_proto_msgTypes[9]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +871,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sheaf_v1_kv_proto_msgTypes[9]
+	mi := &file_sheaf_v1_kv_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +884,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{9}
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ScanResponse) GetEntries() []*Item {
@@ -826,12 +915,18 @@ const file_sheaf_v1_kv_proto_rawDesc = "" +
 	"\vconsistency\x18\x03 \x01(\x0e2\x15.sheaf.v1.ConsistencyR\vconsistency\x12\x19\n" +
 	"\bif_match\x18\x04 \x01(\tR\aifMatch\x12\"\n" +
 	"\rif_none_match\x18\x05 \x01(\tR\vifNoneMatch\x12\x14\n" +
-	"\x05after\x18\x06 \x01(\x04R\x05after\"v\n" +
+	"\x05after\x18\x06 \x01(\x04R\x05after\"\x9c\x01\n" +
 	"\x0ePutAllResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x1a\n" +
 	"\breplayed\x18\x03 \x01(\bR\breplayed\x12\x1a\n" +
-	"\baccepted\x18\x04 \x01(\bR\baccepted\"r\n" +
+	"\baccepted\x18\x04 \x01(\bR\baccepted\x12$\n" +
+	"\x05parts\x18\x05 \x03(\v2\x0e.sheaf.v1.PartR\x05parts\"h\n" +
+	"\x04Part\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\x04R\x05group\x12\x18\n" +
+	"\aapplied\x18\x02 \x01(\bR\aapplied\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"r\n" +
 	"\rGetAllRequest\x12\x12\n" +
 	"\x04keys\x18\x01 \x03(\fR\x04keys\x127\n" +
 	"\vconsistency\x18\x02 \x01(\x0e2\x15.sheaf.v1.ConsistencyR\vconsistency\x12\x14\n" +
@@ -852,12 +947,13 @@ const file_sheaf_v1_kv_proto_rawDesc = "" +
 	"\vconsistency\x18\x03 \x01(\x0e2\x15.sheaf.v1.ConsistencyR\vconsistency\x12\x19\n" +
 	"\bif_match\x18\x04 \x01(\tR\aifMatch\x12\"\n" +
 	"\rif_none_match\x18\x05 \x01(\tR\vifNoneMatch\x12\x14\n" +
-	"\x05after\x18\x06 \x01(\x04R\x05after\"y\n" +
+	"\x05after\x18\x06 \x01(\x04R\x05after\"\x9f\x01\n" +
 	"\x11DeleteAllResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x1a\n" +
 	"\breplayed\x18\x03 \x01(\bR\breplayed\x12\x1a\n" +
-	"\baccepted\x18\x04 \x01(\bR\baccepted\"Q\n" +
+	"\baccepted\x18\x04 \x01(\bR\baccepted\x12$\n" +
+	"\x05parts\x18\x05 \x03(\v2\x0e.sheaf.v1.PartR\x05parts\"Q\n" +
 	"\vScanRequest\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\fR\x06prefix\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\fR\x05start\x12\x14\n" +
@@ -888,40 +984,43 @@ func file_sheaf_v1_kv_proto_rawDescGZIP() []byte {
 }
 
 var file_sheaf_v1_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sheaf_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_sheaf_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_sheaf_v1_kv_proto_goTypes = []any{
 	(Consistency)(0),          // 0: sheaf.v1.Consistency
 	(*Entry)(nil),             // 1: sheaf.v1.Entry
 	(*PutAllRequest)(nil),     // 2: sheaf.v1.PutAllRequest
 	(*PutAllResponse)(nil),    // 3: sheaf.v1.PutAllResponse
-	(*GetAllRequest)(nil),     // 4: sheaf.v1.GetAllRequest
-	(*Item)(nil),              // 5: sheaf.v1.Item
-	(*GetAllResponse)(nil),    // 6: sheaf.v1.GetAllResponse
-	(*DeleteAllRequest)(nil),  // 7: sheaf.v1.DeleteAllRequest
-	(*DeleteAllResponse)(nil), // 8: sheaf.v1.DeleteAllResponse
-	(*ScanRequest)(nil),       // 9: sheaf.v1.ScanRequest
-	(*ScanResponse)(nil),      // 10: sheaf.v1.ScanResponse
+	(*Part)(nil),              // 4: sheaf.v1.Part
+	(*GetAllRequest)(nil),     // 5: sheaf.v1.GetAllRequest
+	(*Item)(nil),              // 6: sheaf.v1.Item
+	(*GetAllResponse)(nil),    // 7: sheaf.v1.GetAllResponse
+	(*DeleteAllRequest)(nil),  // 8: sheaf.v1.DeleteAllRequest
+	(*DeleteAllResponse)(nil), // 9: sheaf.v1.DeleteAllResponse
+	(*ScanRequest)(nil),       // 10: sheaf.v1.ScanRequest
+	(*ScanResponse)(nil),      // 11: sheaf.v1.ScanResponse
 }
 var file_sheaf_v1_kv_proto_depIdxs = []int32{
 	1,  // 0: sheaf.v1.PutAllRequest.entries:type_name -> sheaf.v1.Entry
 	0,  // 1: sheaf.v1.PutAllRequest.consistency:type_name -> sheaf.v1.Consistency
-	0,  // 2: sheaf.v1.GetAllRequest.consistency:type_name -> sheaf.v1.Consistency
-	5,  // 3: sheaf.v1.GetAllResponse.entries:type_name -> sheaf.v1.Item
-	0,  // 4: sheaf.v1.DeleteAllRequest.consistency:type_name -> sheaf.v1.Consistency
-	5,  // 5: sheaf.v1.ScanResponse.entries:type_name -> sheaf.v1.Item
-	2,  // 6: sheaf.v1.KVService.PutAll:input_type -> sheaf.v1.PutAllRequest
-	4,  // 7: sheaf.v1.KVService.GetAll:input_type -> sheaf.v1.GetAllRequest
-	7,  // 8: sheaf.v1.KVService.DeleteAll:input_type -> sheaf.v1.DeleteAllRequest
-	9,  // 9: sheaf.v1.KVService.Scan:input_type -> sheaf.v1.ScanRequest
-	3,  // 10: sheaf.v1.KVService.PutAll:output_type -> sheaf.v1.PutAllResponse
-	6,  // 11: sheaf.v1.KVService.GetAll:output_type -> sheaf.v1.GetAllResponse
-	8,  // 12: sheaf.v1.KVService.DeleteAll:output_type -> sheaf.v1.DeleteAllResponse
-	10, // 13: sheaf.v1.KVService.Scan:output_type -> sheaf.v1.ScanResponse
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	4,  // 2: sheaf.v1.PutAllResponse.parts:type_name -> sheaf.v1.Part
+	0,  // 3: sheaf.v1.GetAllRequest.consistency:type_name -> sheaf.v1.Consistency
+	6,  // 4: sheaf.v1.GetAllResponse.entries:type_name -> sheaf.v1.Item
+	0,  // 5: sheaf.v1.DeleteAllRequest.consistency:type_name -> sheaf.v1.Consistency
+	4,  // 6: sheaf.v1.DeleteAllResponse.parts:type_name -> sheaf.v1.Part
+	6,  // 7: sheaf.v1.ScanResponse.entries:type_name -> sheaf.v1.Item
+	2,  // 8: sheaf.v1.KVService.PutAll:input_type -> sheaf.v1.PutAllRequest
+	5,  // 9: sheaf.v1.KVService.GetAll:input_type -> sheaf.v1.GetAllRequest
+	8,  // 10: sheaf.v1.KVService.DeleteAll:input_type -> sheaf.v1.DeleteAllRequest
+	10, // 11: sheaf.v1.KVService.Scan:input_type -> sheaf.v1.ScanRequest
+	3,  // 12: sheaf.v1.KVService.PutAll:output_type -> sheaf.v1.PutAllResponse
+	7,  // 13: sheaf.v1.KVService.GetAll:output_type -> sheaf.v1.GetAllResponse
+	9,  // 14: sheaf.v1.KVService.DeleteAll:output_type -> sheaf.v1.DeleteAllResponse
+	11, // 15: sheaf.v1.KVService.Scan:output_type -> sheaf.v1.ScanResponse
+	12, // [12:16] is the sub-list for method output_type
+	8,  // [8:12] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_sheaf_v1_kv_proto_init() }
@@ -936,7 +1035,7 @@ func file_sheaf_v1_kv_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sheaf_v1_kv_proto_rawDesc), len(file_sheaf_v1_kv_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

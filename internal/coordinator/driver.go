@@ -1,0 +1,126 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/group"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// driver is the Carrier of one request in a node: its calls go to the node's groups.
+type driver struct {
+	c *Coordinator
+	// caller ends when nobody waits for the answer any more. Calls are not cut short by it:
+	// what became of them must be known.
+	caller context.Context
+	// callTime is how long one call may take before it counts as silent.
+	callTime time.Duration
+	// maxBytes bounds the values of a read.
+	maxBytes int
+	// reserved are the bytes counted at the gate for the values of the last Collects.
+	reserved int64
+}
+
+// callTime is that of a small call.
+const callTime = 3 * time.Second
+
+// Call is part of Carrier.
+func (d *driver) Call(calls []Call) []Answered {
+	answers := make([]Answered, len(calls))
+	reserved := make([]int64, len(calls))
+	ctx, cancel := context.WithTimeout(d.c.life, d.callTime)
+	defer cancel()
+	var others sync.WaitGroup
+	for i := range calls[1:] {
+		others.Go(func() { answers[i+1], reserved[i+1] = d.call(ctx, &calls[i+1]) })
+	}
+	answers[0], reserved[0] = d.call(ctx, &calls[0])
+	others.Wait()
+	if calls[0].Collect != nil { // the values of the collect before are not looked at any more
+		d.release()
+		for _, bytes := range reserved {
+			d.reserved += bytes
+		}
+	}
+	return answers
+}
+
+// release gives back what is counted for values.
+func (d *driver) release() {
+	d.c.cfg.Gate.Release(d.reserved)
+	d.reserved = 0
+}
+
+func (d *driver) call(ctx context.Context, call *Call) (answer Answered, reserved int64) {
+	var err error
+	to := d.c.group(call.Group)
+	switch {
+	case call.Command != nil:
+		// The group stamps it; an attempt that was given up may still be on its way.
+		attempt := *call.Command
+		answer.Result, _, err = to.Propose(ctx, &attempt)
+	case call.Status != nil:
+		answer, err = d.status(ctx, to, call.Status)
+	case call.Collect != nil:
+		answer.Seen, reserved, err = to.Collect(ctx, group.CollectRequest{
+			Keys: call.Collect.Keys, Values: call.Collect.Values, MaxBytes: d.maxBytes,
+		})
+	}
+	if err != nil {
+		answer = failed(err)
+	}
+	return answer, reserved
+}
+
+// failed is the answer of a call that came to nothing. What a node refuses for reasons of its
+// own is worth telling at once; the rest is worth another try.
+func failed(err error) Answered {
+	for _, code := range []sheaf.Code{
+		sheaf.RateLimited, sheaf.NoSpace, sheaf.Draining, sheaf.BatchTooLarge, sheaf.Corruption, sheaf.Internal,
+	} {
+		if errors.Is(err, code) {
+			return Answered{Refused: sheaf.AsError(err)}
+		}
+	}
+	return Answered{Silent: true}
+}
+
+// status asks home. When the clock is past the deadline and home's is not, it moves that one
+// first.
+func (d *driver) status(ctx context.Context, home Group, call *StatusCall) (Answered, error) {
+	holder := wire.Holder{RequestID: call.RequestID, Attempt: call.Attempt, DeadlineMS: call.DeadlineMS, RetentionMS: call.RetentionMS}
+	for {
+		result, late, err := home.Verdict(ctx, holder)
+		if err != nil || !late {
+			return Answered{Result: result}, err
+		}
+		if _, _, err := home.Propose(ctx, &wire.Command{Kind: wire.Tick}); err != nil {
+			return Answered{}, err
+		}
+	}
+}
+
+// Wait is part of Carrier.
+func (d *driver) Wait(turn int) {
+	const least, most = time.Millisecond, 200 * time.Millisecond
+	longest := min(10*time.Millisecond<<min(turn, 8), most)
+	select {
+	case <-time.After(least + rand.N(longest)): //nolint:gosec // to keep callers apart
+	case <-d.caller.Done():
+	case <-d.c.life.Done():
+	}
+}
+
+// Now is part of Carrier.
+func (d *driver) Now() time.Time { return time.Now() }
+
+// Random is part of Carrier.
+func (d *driver) Random() uint64 { return rand.Uint64() } //nolint:gosec // it only has to differ
+
+// Over is part of Carrier.
+func (d *driver) Over() bool { return d.caller.Err() != nil || d.c.life.Err() != nil }

@@ -1,0 +1,159 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/telemetry"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// patience bounds a request whose caller set no deadline.
+const patience = 15 * time.Second
+
+// maxFinishing bounds the batches that are resolved after their callers were answered. When
+// there are more, a caller waits for that too.
+const maxFinishing = 1024
+
+// putSeveral writes a batch where there are several groups.
+func (c *Coordinator) putSeveral(ctx context.Context, cmd *wire.Command, stages *telemetry.Stages) (Answer, error) {
+	parts := Split(cmd.Entries, c.table.GroupOf)
+	if len(parts) == 1 {
+		result, timing, err := c.group(parts[0].Group).Propose(ctx, cmd)
+		if err != nil {
+			return Answer{}, err
+		}
+		if result.Outcome != apply.Conflict {
+			observe(stages, timing)
+			return answerOf(result)
+		}
+	}
+	start := time.Now()
+	defer func() { stages.Since(telemetry.Log, start) }()
+	if len(parts) > 1 {
+		if cmd.RequestID == "" {
+			id, err := uuid.NewV7()
+			if err != nil {
+				return Answer{}, &sheaf.Error{Code: sheaf.Internal, Detail: "draw a request ID", Err: err}
+			}
+			cmd.RequestID = "v7-" + id.String() // by it the groups know the batch
+		}
+		if cmd.Level == sheaf.Sequential {
+			return c.putParts(ctx, cmd, parts)
+		}
+	}
+	return c.putAtomic(ctx, cmd, parts)
+}
+
+// putAtomic writes all parts or none. The work goes on when the caller gives up: what it has
+// begun must come to an end.
+func (c *Coordinator) putAtomic(ctx context.Context, cmd *wire.Command, parts []Part) (Answer, error) {
+	var copied int64
+	if len(parts) > 1 {
+		copied = int64(len(cmd.Entries.Raw()))
+	}
+	if err := c.cfg.Gate.Reserve(copied); err != nil {
+		return Answer{}, err
+	}
+	size := sizeTime(cmd.Entries)
+	work, cancel := context.WithTimeout(ctx, patience+size)
+	type outcome struct {
+		answer Answer
+		err    error
+	}
+	answered := make(chan outcome, 1)
+	cmd.Source.Hold()
+	c.background.Go(func() {
+		defer cancel()
+		batch := &Several{Command: cmd, Parts: parts, GroupOf: c.table.GroupOf}
+		do := &driver{c: c, caller: work, callTime: callTime + size}
+		answer, err := batch.Run(do)
+		cmd.Source.Release()
+		c.cfg.Gate.Release(copied)
+		if c.finishing.Add(1) <= maxFinishing {
+			answered <- outcome{answer, err}
+			batch.Finish()
+		} else {
+			batch.Finish()
+			answered <- outcome{answer, err}
+		}
+		c.finishing.Add(-1)
+	})
+	select {
+	case o := <-answered:
+		return o.answer, o.err
+	case <-ctx.Done():
+		return Answer{}, &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: ctx.Err(), Detail: "the caller's time was over while the batch was on its way to its groups"}
+	}
+}
+
+// PartAnswer is what became of a SEQUENTIAL batch in one group.
+type PartAnswer struct {
+	Group   uint64
+	Applied bool
+	// Version is 0 when the part was not applied, or may have been; Reason then says why.
+	Version uint64
+	Reason  sheaf.Code
+}
+
+// putParts writes each part by itself. It is an error only if none was applied.
+func (c *Coordinator) putParts(ctx context.Context, cmd *wire.Command, parts []Part) (Answer, error) {
+	if cmd.IfMatch.Set && !cmd.IfMatch.Star || cmd.IfNoneMatch.Set && !cmd.IfNoneMatch.Star {
+		return Answer{}, sheaf.Invalid("consistency", "is sequential, and the batch's keys are in %d groups that do not coordinate, so an ETag of all of them cannot be compared: use if_version, or choose linearizable", len(parts))
+	}
+	shares := c.split(cmd)
+	answers, errs := make([]Answer, len(shares)), make([]error, len(shares))
+	done := make(chan int, len(shares))
+	for i, part := range shares {
+		go func() {
+			answers[i], errs[i] = c.putAtomic(ctx, part.cmd, []Part{{Group: part.group, Entries: part.cmd.Entries, Key: parts[i].Key}})
+			done <- i
+		}()
+	}
+	for range shares {
+		<-done
+	}
+	return joinParts(shares, answers, errs)
+}
+
+func joinParts(shares []share, answers []Answer, errs []error) (Answer, error) {
+	var all Answer
+	var sum wire.ETagSum
+	var first *sheaf.Error
+	applied, known := 0, true
+	for i, part := range shares {
+		outcome := PartAnswer{Group: part.group, Applied: errs[i] == nil, Version: answers[i].Version}
+		if e := sheaf.AsError(errs[i]); e != nil {
+			outcome.Reason = e.Code
+			known = known && e.Code != sheaf.OutcomeUnknown
+			if first == nil || e.Code == sheaf.OutcomeUnknown {
+				first = e
+			}
+		} else {
+			applied++
+			all.Version = max(all.Version, answers[i].Version)
+			for _, entry := range part.cmd.Entries.All() {
+				if !entry.Delete {
+					sum.AddKey(entry.Key, answers[i].Version)
+				}
+			}
+		}
+		all.Parts = append(all.Parts, outcome)
+	}
+	switch {
+	case applied == len(shares):
+		all.ETag = sum.ETag()
+		all.Replayed = !slices.ContainsFunc(answers, func(a Answer) bool { return !a.Replayed })
+	case applied == 0 && known:
+		return Answer{}, first
+	case applied == 0:
+		return Answer{}, &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: first, Detail: fmt.Sprintf("none of the batch's %d parts is known to be applied", len(shares))}
+	}
+	return all, nil
+}
