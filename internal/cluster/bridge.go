@@ -18,14 +18,8 @@ import (
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
-// Member is one node of a cluster. Its number is also that of its replica in every group.
-type Member struct {
-	ID   uint64 `json:"id"`
-	Name string `json:"name"`
-	Addr string `json:"addr"`
-	// Disk is empty until the member has been met.
-	Disk string `json:"disk,omitempty"`
-}
+// Member is one node of a cluster.
+type Member = wire.Member
 
 // Config is what a bridge needs.
 type Config struct {
@@ -33,6 +27,8 @@ type Config struct {
 	Self peer.Identity
 	// Members are all nodes, this one among them.
 	Members []Member
+	// Admit makes a node that asks for it a member of the cluster.
+	Admit func(ctx context.Context, m Member) (Welcome, error)
 	// Groups is how many groups the cluster has.
 	Groups int
 	// TLS is for both ends; nil for plain text.
@@ -182,7 +178,7 @@ func (b *Bridge) Admit(from peer.Identity, to uint64) error {
 	case to != b.self.ID:
 		return fmt.Errorf("this is node %s, and the caller %s means node %d: its address for that one is wrong", b.self, from, to)
 	case !ok || known.Name != from.Name:
-		return fmt.Errorf("cluster %s has no node %s", b.self.Cluster, from)
+		return fmt.Errorf("cluster %s has no node %s: it was removed, or never joined", b.self.Cluster, from)
 	case known.Disk != from.Disk:
 		return fmt.Errorf("node %s has another disk than the one that the cluster knows: what it promised before is lost, so it must be replaced under a new number", from)
 	}

@@ -112,6 +112,16 @@ func (c *Client) dial(name, addr string) (*grpc.ClientConn, error) {
 	return conn, nil
 }
 
+// Forget ends what is on its way to a node, which is not known any more.
+func (c *Client) Forget(id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := c.nodes[id]; old != nil {
+		go old.close()
+		delete(c.nodes, id)
+	}
+}
+
 func (c *Client) node(id uint64) *remote {
 	c.mu.Lock()
 	defer c.mu.Unlock()
