@@ -27,6 +27,8 @@ type Config struct {
 	Self peer.Identity
 	// Members are all nodes, this one among them.
 	Members []Member
+	// Answer answers what another node asks this one.
+	Answer func(ctx context.Context, request []byte) ([]byte, error)
 	// Admit makes a node that asks for it a member of the cluster.
 	Admit func(ctx context.Context, m Member) (Welcome, error)
 	// Groups is how many groups the cluster has.
@@ -204,9 +206,20 @@ func (b *Bridge) Frame(from uint64, frame []byte) {
 	}
 }
 
+// question marks a call that is for the node and not for a group.
+const question = 0
+
+// Ask asks another node something that its Config.Answer understands.
+func (b *Bridge) Ask(ctx context.Context, node uint64, request []byte) ([]byte, error) {
+	return b.client.Call(ctx, node, append([]byte{question}, request...))
+}
+
 // Call is part of peer.Handler: another node brings commands to the leader that this one is
-// thought to be.
+// thought to be, or asks this node something.
 func (b *Bridge) Call(ctx context.Context, _ uint64, request []byte) ([]byte, error) {
+	if len(request) > 0 && request[0] == question {
+		return b.cfg.Answer(ctx, request[1:])
+	}
 	id, commands, err := decodeCall(request)
 	if err != nil {
 		return nil, err

@@ -23,8 +23,8 @@ type greeting struct {
 	Members []Member `json:"members"`
 	Groups  int      `json:"groups"`
 	// Joins: the caller wants to become a member of a cluster that is there.
-	Joins bool `json:"joins,omitempty"`
-	Self    Member   `json:"self"`
+	Joins bool   `json:"joins,omitempty"`
+	Self  Member `json:"self"`
 }
 
 // Parse reads "n1=host:port,n2=host:port" and numbers the members by the order of their

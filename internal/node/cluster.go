@@ -169,7 +169,7 @@ func (n *Node) connect(members []cluster.Member) error {
 	n.ports.peer = listener
 	n.bridge, err = cluster.NewBridge(cluster.Config{
 		Self:    peer.Identity{ID: id.ID, Name: members[at].Name, Disk: id.NodeID},
-		Members: members, Groups: id.Groups, Admit: n.admit, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
+		Members: members, Groups: id.Groups, Admit: n.admit, Answer: n.answer, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
 	})
 	if err != nil {
 		return err

@@ -51,8 +51,8 @@ type identity struct {
 	// in a node alone.
 	ID uint64 `json:"id"`
 	// Groups is how many the node has a replica of: all of them.
-	Groups  int              `json:"groups"`
-	Cluster string           `json:"cluster,omitempty"`
+	Groups  int    `json:"groups"`
+	Cluster string `json:"cluster,omitempty"`
 	// Members are the first of the cluster, if this node is one of them: a state that is
 	// begun anew begins with them. Known are those of now.
 	Members []cluster.Member `json:"members,omitempty"`

@@ -64,7 +64,7 @@ func (n *Node) listen() error {
 	n.metrics.RegisterNode(n.sample)
 	n.rpc = rpc.New(rpc.Config{
 		Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireRequestID: n.cfg.RequireRequestID,
-		Metrics: n.metrics, Status: n.status, Credentials: creds, Tracing: n.opts.Tracing, Logger: n.opts.Logger,
+		Metrics: n.metrics, Cluster: n, Status: n.status, Credentials: creds, Tracing: n.opts.Tracing, Logger: n.opts.Logger,
 	})
 	n.web = web.Server(&n.api, n.cfg.HTTPAddr, n.opts.Logger)
 	n.web.TLSConfig = tlsConfig

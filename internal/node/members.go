@@ -42,6 +42,7 @@ func (n *Node) changed() {
 func (n *Node) watchMembers() {
 	ticker := time.NewTicker(membersEvery)
 	defer ticker.Stop()
+	balanced := time.Now()
 	for {
 		select {
 		case <-n.life.Done():
@@ -51,6 +52,12 @@ func (n *Node) watchMembers() {
 		}
 		if err := n.followMembers(n.life); err != nil && n.life.Err() == nil {
 			n.opts.Logger.Warn("follow the members of the cluster", "err", err)
+		}
+		if time.Since(balanced) >= balanceEvery {
+			balanced = time.Now()
+			if err := n.balance(n.life); err != nil && n.life.Err() == nil {
+				n.opts.Logger.Warn("spread the leads of the groups", "err", err)
+			}
 		}
 	}
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -37,7 +36,7 @@ func (c *crew) start(name string, cfg config.Config) {
 	c.cfgs[name] = cfg
 	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
 	defer cancel()
-	n, err := Start(ctx, cfg, Options{Version: "test", Logger: testLogger(c.t, name)})
+	n, err := Start(ctx, cfg, Options{Version: "test"})
 	if err != nil {
 		c.t.Fatalf("start %s: %v", name, err)
 	}
@@ -173,15 +172,4 @@ func TestADeadNodeIsReplaced(t *testing.T) {
 	c.stop("n4")
 	c.start("n4", cfg)
 	c.mustShow("n4", 3)
-}
-
-type testWriter struct {
-	t    *testing.T
-	name string
-}
-
-func (w testWriter) Write(p []byte) (int, error) { fmt.Printf("%s %s", w.name, p); return len(p), nil }
-
-func testLogger(t *testing.T, name string) *slog.Logger {
-	return slog.New(slog.NewTextHandler(testWriter{t, name}, nil))
 }

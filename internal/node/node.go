@@ -55,7 +55,7 @@ type Node struct {
 	disk    *diskGuard
 	hosted  []*hosted           // by group
 	groups  []coordinator.Group // the same as the coordinator sees them
-	bridge  *cluster.Bridge // nil in a node alone
+	bridge  *cluster.Bridge     // nil in a node alone
 	log     *wal.Log
 	journal *group.Journal
 	core    *coordinator.Coordinator
@@ -89,7 +89,7 @@ const (
 	stateServing    = "serving"
 	stateNoSpace    = "no space"
 	stateDraining   = "draining"
-	stateRemoved  = "removed from the cluster"
+	stateRemoved    = "removed from the cluster"
 	// stateDamaged: a damaged file was found; what can be read is still served.
 	stateDamaged = "damaged"
 )
