@@ -116,7 +116,7 @@ const (
 	meetEvery = 200 * time.Millisecond
 	meetTime  = 2 * time.Second
 	// joinTime bounds how long a node is kept waiting that wants to join.
-	joinTime = 10 * time.Second
+	joinTime = 4 * time.Second
 )
 
 // Form meets all members and returns the cluster's name and the members with their disks.

@@ -31,7 +31,7 @@ func (b *Bridge) Update(members []Member) {
 	for _, m := range members {
 		b.members[m.ID] = m
 		if m.ID != b.self.ID {
-			_ = b.client.Know(m.ID, m.Name, m.Addr)
+			b.client.Know(m.ID, m.Name, m.Addr)
 		}
 	}
 	for id := range was {
@@ -58,7 +58,7 @@ const seed = 1 << 62
 // Join asks a node of a cluster to make this one a member. name is that node's, as its
 // certificate has it; empty where peers use no TLS.
 func (b *Bridge) Join(ctx context.Context, name, addr string) (w Welcome, err error) {
-	_ = b.client.Know(seed, name, addr)
+	b.client.Know(seed, name, addr)
 	defer b.client.Forget(seed)
 	b.mu.Lock()
 	me := b.members[b.self.ID]

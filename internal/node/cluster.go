@@ -167,13 +167,10 @@ func (n *Node) connect(members []cluster.Member) error {
 		return fmt.Errorf("listen on %s: %w: choose another address with --peer-addr", addr, err)
 	}
 	n.ports.peer = listener
-	n.bridge, err = cluster.NewBridge(cluster.Config{
+	n.bridge = cluster.NewBridge(cluster.Config{
 		Self:    peer.Identity{ID: id.ID, Name: members[at].Name, Disk: id.NodeID},
 		Members: members, Groups: id.Groups, Admit: n.admit, Answer: n.answer, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
 	})
-	if err != nil {
-		return err
-	}
 	n.run("peer", func() error { return n.bridge.Server().Serve(listener) })
 	return nil
 }
@@ -196,7 +193,7 @@ func loadPeerTLS(files config.PeerTLS) (server, client *tls.Config, err error) {
 		return nil, nil, errors.New("the nodes' CA " + files.CA + " holds no PEM certificate")
 	}
 	both := &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"},
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert},
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, RootCAs: pool,
 	}
 	return both, both, nil
