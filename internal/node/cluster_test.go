@@ -25,6 +25,14 @@ type trio struct {
 
 func newTrio(t *testing.T, store string, tailBytes int64) *trio {
 	t.Helper()
+	tr := prepareTrio(t, store, tailBytes)
+	tr.start(0, 1, 2)
+	return tr
+}
+
+// prepareTrio leaves them to be started.
+func prepareTrio(t *testing.T, store string, tailBytes int64) *trio {
+	t.Helper()
 	tr := &trio{t: t, tailBytes: tailBytes}
 	var members []string
 	for i := range tr.cfgs {
@@ -40,7 +48,6 @@ func newTrio(t *testing.T, store string, tailBytes int64) *trio {
 			tr.stop(i)
 		}
 	})
-	tr.start(0, 1, 2)
 	return tr
 }
 
@@ -120,6 +127,37 @@ func TestAnyNodeTakesWritesAndReads(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNodesSpeakTLS: with the certificates that the settings name, and with no others.
+func TestNodesSpeakTLS(t *testing.T) {
+	tr := prepareTrio(t, "memory", 0)
+	a := newAuthority(t)
+	for i := range tr.cfgs {
+		name := tr.cfgs[i].Node
+		a.sign(name, false)
+		tr.cfgs[i].PeerTLS = config.PeerTLS{Cert: a.path(name + ".crt"), Key: a.path(name + ".key"), CA: a.path("ca.crt")}
+	}
+	tr.start(0, 1, 2)
+	for i := range tr.nodes {
+		tr.put(i, "a", fmt.Sprint(i))
+		tr.mustHave((i+1)%3, "a", fmt.Sprint(i))
+	}
+	// A node that shows another's certificate is cut off.
+	tr.stop(2)
+	right := tr.cfgs[2].PeerTLS
+	tr.cfgs[2].PeerTLS.Cert, tr.cfgs[2].PeerTLS.Key = a.path("n1.crt"), a.path("n1.key")
+	tr.start(2)
+	tr.put(0, "a", "without it")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if item, err := tr.client(2).Get(ctx, []byte("a")); err == nil {
+		t.Errorf("it reads %q", item.Value)
+	}
+	tr.stop(2)
+	tr.cfgs[2].PeerTLS = right
+	tr.start(2)
+	tr.mustHave(2, "a", "without it")
 }
 
 func TestNodesComeAndGo(t *testing.T) {
