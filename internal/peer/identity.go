@@ -91,7 +91,7 @@ func parseGreeting(data []byte) (greeting, *RefusedError) {
 	if g.Protocol != protocol {
 		return g, refuse(codeGreeting, "the caller speaks %.40q, and this node %q: run the same version on both", g.Protocol, protocol)
 	}
-	if g.Disk == "" || g.ID == 0 {
+	if g.Disk == "" || g.ID == 0 && g.Purpose != forMeet { // who wants to join has no number yet
 		return g, refuse(codeGreeting, "the caller does not say which node it is")
 	}
 	switch g.Purpose {
