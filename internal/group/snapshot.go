@@ -45,7 +45,7 @@ func (c *copies) snapshot() (*pb.Snapshot, error) {
 	first := core.Status().First
 	// A replica does not take a state in which it is none of the group's.
 	if s := c.current; s != nil && s.GetMetadata().GetIndex()+1 >= first && time.Since(c.made) < copyAge &&
-		proto.Equal(s.GetMetadata().GetConfState(), core.Conf()) {
+		s.GetMetadata().GetConfState().Equivalent(core.Conf()) == nil {
 		c.sending[string(s.GetData())]++
 		return s, nil
 	}
