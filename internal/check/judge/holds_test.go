@@ -136,6 +136,11 @@ func TestWhatIsRightPasses(t *testing.T) {
 			2 40-50 get x=a@5 seq
 			3 40-50 get x=- seq
 			3 60-70 last x=b@6`},
+		{"LINEARIZABLE reads find what SEQUENTIAL batches wrote", `batches
+			1 0-10 put x=a y=b seq -> 5
+			1 20-30 put x=c seq -> unknown
+			2 40-50 get x=c@6 y=b@5
+			3 60-70 last x=c@6 y=b@5`},
 		{"a session sees what it has seen", `sessions
 			1 0-10 put x=a seq -> 5
 			1 20-30 put x=b seq after 5 -> 6

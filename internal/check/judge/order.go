@@ -59,8 +59,13 @@ func (s *step) holds(now content, want []int32) bool {
 }
 
 // oneOrder looks for an order of all LINEARIZABLE operations on these keys, without a look at
-// versions.
+// versions. It needs all writes to be so: of the others it does not know when they happened.
 func (t *trial) oneOrder(keys []string, limit time.Duration) {
+	for _, op := range t.Ops {
+		if op.IsWrite() && op.Level != sheaf.Linearizable {
+			return
+		}
+	}
 	steps := t.steps(keys)
 	if len(steps) == 0 {
 		return
