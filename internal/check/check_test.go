@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/sheafdb/sheaf/client"
 	"github.com/sheafdb/sheaf/internal/check/cli"
+	"github.com/sheafdb/sheaf/internal/check/drive"
+	"github.com/sheafdb/sheaf/internal/check/history"
 	"github.com/sheafdb/sheaf/internal/freeport"
 )
 
@@ -69,14 +72,38 @@ func TestALyingServerIsCaught(t *testing.T) {
 	for _, lie := range lies {
 		t.Run(lie.name, func(t *testing.T) {
 			t.Parallel()
-			addr := startLiar(t, node.addr, lie)
-			code, out, errs := check(t, "run", "--endpoints", addr, "--duration", "2s", "--settle", "2s", "--history", historyFile(t))
-			if code != 1 || !strings.HasPrefix(out, "VIOLATED: ") {
-				t.Errorf("exit code %d:\n%s%s", code, out, errs)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			file := record(ctx, t, startLiar(t, node.addr, lie, cancel))
+			code, out, errs := check(t, "verify", file)
+			first, _, _ := strings.Cut(out, "\n")
+			if code != 1 || !strings.HasPrefix(first, "VIOLATED: ") || !strings.Contains(first, string(lie.want)+" (") {
+				t.Errorf("exit code %d, want %q:\n%s%s", code, lie.want, out, errs)
 			}
-			t.Log(strings.SplitN(out, "\n", 2)[0])
+			t.Log(first)
 		})
 	}
+}
+
+// record drives a server until ctx ends, and returns the history.
+func record(ctx context.Context, t *testing.T, addr string) string {
+	t.Helper()
+	name := historyFile(t)
+	file, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	config := drive.DefaultConfig()
+	config.Endpoints, config.Prefix, config.Duration, config.Settle = []string{addr}, t.Name()+"/", 2*patience, 2*time.Second
+	recorder, err := history.NewRecorder(file, &history.Run{Endpoints: config.Endpoints, Workloads: config.Workloads, Prefix: config.Prefix})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := drive.Run(ctx, config, recorder, new(drive.Counts)); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // TestAClusterHoldsThroughAKill kills one node of three with -9 and starts it again.

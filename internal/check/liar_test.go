@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
+	"github.com/sheafdb/sheaf/internal/check/judge"
 )
 
 // liar is a server that passes calls on to a node, and now and then breaks a promise.
@@ -25,8 +27,9 @@ type liar struct {
 	kv   sheafv1.KVServiceClient
 	node sheafv1.NodeServiceClient
 	lie  lie
-	// now reports whether this is a call to lie to.
-	now func() bool
+	// enough is called when it has lied often.
+	enough func()
+	told   atomic.Int64
 
 	mu      sync.Mutex
 	answers map[string]*sheafv1.GetAllResponse
@@ -35,13 +38,32 @@ type liar struct {
 
 // lie is a promise that is not kept; what is nil is kept.
 type lie struct {
-	name   string
+	name string
+	// want is the reason that must be among those that are found.
+	want   judge.Reason
 	putAll func(l *liar, ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error)
 	getAll func(l *liar, ctx context.Context, req *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error)
 }
 
-// startLiar returns the address of a server that lies to one call in twenty.
-func startLiar(t *testing.T, backend string, lie lie) string {
+// A liar lies to one call in lieEvery, and has lied enough after enoughLies: of some of them
+// nothing can be seen.
+const (
+	lieEvery   = 20
+	enoughLies = 60
+)
+
+func (l *liar) now() bool {
+	if rand.IntN(lieEvery) != 0 {
+		return false
+	}
+	if l.told.Add(1) == enoughLies {
+		l.enough()
+	}
+	return true
+}
+
+// startLiar returns the address of a server that lies.
+func startLiar(t *testing.T, backend string, lie lie, enough func()) string {
 	t.Helper()
 	conn, err := grpc.NewClient(backend, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -53,7 +75,7 @@ func startLiar(t *testing.T, backend string, lie lie) string {
 	}
 	l := &liar{
 		kv: sheafv1.NewKVServiceClient(conn), node: sheafv1.NewNodeServiceClient(conn), lie: lie,
-		now: func() bool { return rand.IntN(20) == 0 }, answers: make(map[string]*sheafv1.GetAllResponse),
+		enough: enough, answers: make(map[string]*sheafv1.GetAllResponse),
 	}
 	server := grpc.NewServer()
 	sheafv1.RegisterKVServiceServer(server, l)
@@ -114,7 +136,7 @@ func question(req *sheafv1.GetAllRequest) string {
 }
 
 var lies = []lie{
-	{name: "answers a read from an earlier answer", getAll: func(l *liar, ctx context.Context, req *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {
+	{name: "answers a read from an earlier answer", want: judge.StaleRead, getAll: func(l *liar, ctx context.Context, req *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {
 		l.mu.Lock()
 		old := l.answers[question(req)]
 		l.mu.Unlock()
@@ -123,7 +145,7 @@ var lies = []lie{
 		}
 		return l.kv.GetAll(ctx, req)
 	}},
-	{name: "acknowledges a batch and drops it", putAll: func(l *liar, _ context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
+	{name: "acknowledges a batch and drops it", want: judge.LostAccepted, putAll: func(l *liar, _ context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if req.GetConsistency() == sheafv1.Consistency_CONSISTENCY_EVENTUAL {
@@ -131,13 +153,13 @@ var lies = []lie{
 		}
 		return &sheafv1.PutAllResponse{Version: max(l.version, req.GetAfter()) + 1, Etag: `"lie"`}, nil
 	}},
-	{name: "writes a batch but its last entry", putAll: func(l *liar, ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
+	{name: "writes a batch but its last entry", want: judge.HalfBatch, putAll: func(l *liar, ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
 		if n := len(req.Entries); n > 1 && req.GetIfMatch() == "" {
 			req.Entries = req.Entries[:n-1]
 		}
 		return l.kv.PutAll(ctx, req)
 	}},
-	{name: "writes a batch twice", putAll: func(l *liar, ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
+	{name: "writes a batch twice", want: judge.AppliedTwice, putAll: func(l *liar, ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
 		again := proto.Clone(req).(*sheafv1.PutAllRequest)
 		answer, err := l.kv.PutAll(ctx, req)
 		again.RequestId += "-again"
@@ -148,14 +170,14 @@ var lies = []lie{
 		_, _ = l.kv.PutAll(ctx, again) // a lie that fails is none
 		return answer, err
 	}},
-	{name: "does not look at conditions", putAll: func(l *liar, ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
+	{name: "does not look at conditions", want: judge.ConditionIgnored, putAll: func(l *liar, ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
 		req.IfMatch, req.IfNoneMatch = "", ""
 		for _, entry := range req.Entries {
 			entry.IfVersion = nil
 		}
 		return l.kv.PutAll(ctx, req)
 	}},
-	{name: "writes a batch and says that it is refused", putAll: func(l *liar, ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
+	{name: "writes a batch and says that it is refused", want: judge.RefusedSeen, putAll: func(l *liar, ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
 		if answer, err := l.kv.PutAll(ctx, req); err != nil {
 			return answer, err
 		}
@@ -165,14 +187,14 @@ var lies = []lie{
 		}
 		return nil, refusal.Err()
 	}},
-	{name: "answers another key's value", getAll: func(l *liar, ctx context.Context, req *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {
+	{name: "answers another key's value", want: judge.UnwrittenValue, getAll: func(l *liar, ctx context.Context, req *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {
 		answer, err := l.kv.GetAll(ctx, req)
 		if items := answer.GetEntries(); len(items) > 1 {
 			items[0].Value, items[1].Value = items[1].Value, items[0].Value
 		}
 		return answer, err
 	}},
-	{name: "reads two halves at two times", getAll: func(l *liar, ctx context.Context, req *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {
+	{name: "reads two halves at two times", want: judge.HalfBatch, getAll: func(l *liar, ctx context.Context, req *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {
 		old, err := l.kv.GetAll(ctx, req)
 		if err != nil {
 			return old, err

@@ -124,6 +124,7 @@ func (a *app) run(ctx context.Context, f *runFlags) error {
 	if err := a.drive(ctx, f, recorder); err != nil {
 		return err
 	}
+	fmt.Fprintf(a.stderr, "judging %s\n", f.history)
 	report, err := judgeFile(f.history, judge.Options{SearchTime: f.searchTime})
 	if err != nil {
 		return err

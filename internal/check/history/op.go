@@ -108,7 +108,7 @@ func (o *Op) String() string {
 		verb = "last read"
 	}
 	fmt.Fprintf(&b, "%s %s", o.Level, verb)
-	for i, key := range o.Keys {
+	for i, key := range o.shown() {
 		switch {
 		case o.IsWrite():
 			fmt.Fprintf(&b, " %s=%s", key, text(o.Writes[i]))
@@ -117,11 +117,16 @@ func (o *Op) String() string {
 			if v := o.Answer.Versions[i]; v != 0 {
 				fmt.Fprintf(&b, "@%d", v)
 			}
+		default:
+			fmt.Fprintf(&b, " %s", key)
 		}
+	}
+	if more := len(o.Keys) - mostKeys; more > 0 {
+		fmt.Fprintf(&b, " and %d more keys", more)
 	}
 	if o.Condition != "" {
 		fmt.Fprintf(&b, " if %s says", o.Condition)
-		for i, key := range o.Keys {
+		for i, key := range o.shown() {
 			fmt.Fprintf(&b, " %s=%s", key, text(o.Expect[i]))
 		}
 	}
@@ -150,15 +155,24 @@ func seconds(ns int64) string {
 	return fmt.Sprintf("%.6fs", float64(ns)/1e9)
 }
 
-// longestText is how much of a value is shown.
-const longestText = 60
+// mostKeys is how many keys of an operation are shown.
+const mostKeys = 10
+
+func (o *Op) shown() []string { return o.Keys[:min(len(o.Keys), mostKeys)] }
+
+// Of a long value the beginning and the end are shown: lists differ at the end.
+const (
+	shownFirst = 16
+	shownLast  = 32
+)
 
 func text(value *string) string {
-	switch {
-	case value == nil:
+	if value == nil {
 		return "-"
-	case len(*value) > longestText:
-		return fmt.Sprintf("%q…", (*value)[:longestText])
 	}
-	return fmt.Sprintf("%q", *value)
+	v := *value
+	if len(v) > shownFirst+shownLast {
+		v = v[:shownFirst] + "…" + v[len(v)-shownLast:]
+	}
+	return fmt.Sprintf("%q", v)
 }

@@ -15,8 +15,8 @@ const DefaultFloor Floor = "20%"
 
 // leastReads and leastWrites are how many must have succeeded whatever the floor.
 const (
-	leastReads  = 5
-	leastWrites = 5
+	leastReads  = 10
+	leastWrites = 10
 )
 
 // Validate says what is wrong.

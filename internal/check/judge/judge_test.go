@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -14,11 +15,21 @@ const enough = `register
 	1 4-5 put x=c -> 3
 	1 6-7 put x=d -> 4
 	1 8-9 put x=e -> 5
-	2 10-11 get x=e@5
-	2 12-13 get x=e@5
-	2 14-15 get x=e@5
-	2 16-17 get x=e@5
-	2 18-19 last x=e@5`
+	1 10-11 put x=f -> 6
+	1 12-13 put x=g -> 7
+	1 14-15 put x=h -> 8
+	1 16-17 put x=i -> 9
+	1 18-19 put x=j -> 10
+	2 20-21 get x=j@10
+	2 22-23 get x=j@10
+	2 24-25 get x=j@10
+	2 26-27 get x=j@10
+	2 28-29 get x=j@10
+	2 30-31 get x=j@10
+	2 32-33 get x=j@10
+	2 34-35 get x=j@10
+	2 36-37 get x=j@10
+	2 38-39 last x=j@10`
 
 func TestEnoughThatIsRightHolds(t *testing.T) {
 	r := judgeStory(t, enough)
@@ -29,13 +40,13 @@ func TestEnoughThatIsRightHolds(t *testing.T) {
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasSuffix(b.String(), "HOLDS: 10 operations agree with what is promised\n") {
+	if !strings.HasSuffix(b.String(), "HOLDS: 20 operations agree with what is promised\n") {
 		t.Errorf("the report ends with:\n%s", b.String())
 	}
 }
 
 func TestTooLittleIsNoPass(t *testing.T) {
-	failed := strings.Repeat("\n\t1 20-21 put x=z -> nothing", 40)
+	failed := strings.Repeat("\n\t1 40-41 put x=z -> nothing", 80)
 	unique := func(story string) string {
 		for i := 0; strings.Contains(story, "=z "); i++ {
 			story = strings.Replace(story, "=z ", "=z"+strings.Repeat("z", i)+"_ ", 1)
@@ -48,11 +59,11 @@ func TestTooLittleIsNoPass(t *testing.T) {
 		want        Verdict
 	}{
 		{"nothing at all", "register", "", Inconclusive},
-		{"reads only", "register\n1 0-1 get x=-\n1 0-1 get x=-\n1 0-1 get x=-\n1 0-1 get x=-\n1 0-1 get x=-\n1 0-1 get x=-", "", Inconclusive},
+		{"reads only", "register" + strings.Repeat("\n1 0-1 get x=-", 20), "", Inconclusive},
 		{"half of it", enough + unique(failed), "50%", Inconclusive},
 		{"a fifth of it", enough + unique(failed), "20%", Holds},
-		{"the number", enough, "10", Holds},
-		{"one below the number", enough, "11", Inconclusive},
+		{"the number", enough, "20", Holds},
+		{"one below the number", enough, "21", Inconclusive},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, err := History(tell(t, c.story), Options{MinOK: c.floor})
@@ -84,9 +95,9 @@ func TestASearchWithoutResultIsNoPass(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(enough)
 	for i := range 16 { // all in one moment, and no order of them ends with what is read
-		b.WriteString("\n\t1 20-90 put x=u" + strings.Repeat("u", i) + " -> unknown")
+		b.WriteString("\n\t1 40-90 put x=u" + strings.Repeat("u", i) + " -> unknown")
 	}
-	b.WriteString("\n\t3 30-40 get x=e@5\n\t4 41-42 put x=y if x=e -> refused\n\t4 43-44 put x=yy if x=e -> refused\n\t3 95-99 get x=e@5")
+	b.WriteString("\n\t3 45-46 get x=j@10\n\t4 47-48 put x=y if x=j -> refused\n\t4 49-50 put x=yy if x=j -> refused\n\t3 95-99 get x=j@10")
 	r, err := History(tell(t, b.String()), Options{SearchTime: time.Nanosecond})
 	if err != nil {
 		t.Fatal(err)
@@ -106,14 +117,14 @@ func TestAnUnreadEndIsNoPass(t *testing.T) {
 // TestNodesThatAreNeverComparedAreNoPass has an end in which one node is away.
 func TestNodesThatAreNeverComparedAreNoPass(t *testing.T) {
 	story := strings.ReplaceAll(strings.ReplaceAll(enough, "register", "eventual"), " put x", " put ev x")
-	for _, version := range []string{"1", "2", "3", "4", "5"} {
-		story = strings.ReplaceAll(story, "-> "+version, "-> accepted")
+	for version := 10; version > 0; version-- {
+		story = strings.ReplaceAll(story, fmt.Sprintf("-> %d", version), "-> accepted")
 	}
-	one := strings.Replace(story, "last", "last at n1 ev x=e@5\n\t2 20-21 last", 1)
+	one := strings.Replace(story, "last", "last at n1 ev x=j@10\n\t2 40-41 last", 1)
 	if r := judgeStory(t, one); r.Verdict() != Inconclusive || r.Quiet != 1 || r.Compared != 0 {
 		t.Errorf("one of two nodes: got %s, %d compared: %v", r.Verdict(), r.Compared, r.Violations)
 	}
-	two := strings.Replace(one, "last at n1", "last at n2 ev x=e@5\n\t2 20-21 last at n1", 1)
+	two := strings.Replace(one, "last at n1", "last at n2 ev x=j@10\n\t2 40-41 last at n1", 1)
 	if r := judgeStory(t, two); r.Verdict() != Holds || r.Compared != 1 {
 		t.Errorf("both nodes: got %s, %d compared: %v %v", r.Verdict(), r.Compared, r.Violations, r.Unsure)
 	}

@@ -2,6 +2,8 @@ package judge
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -81,8 +83,20 @@ func (t *trial) oneOrder(keys []string, limit time.Duration) {
 		for _, s := range least {
 			ops = append(ops, s.Input.(*step).op)
 		}
-		t.violated(NoOrder, ops, "no order of these %d operations agrees with what clients saw and when", len(ops))
+		t.violated(NoOrder, ops, "no order of %s agrees with what clients saw and when", numbered(ops))
 	}
+}
+
+// numbered names operations.
+func numbered(ops []*history.Op) string {
+	numbers := make([]string, len(ops))
+	for i, op := range ops {
+		numbers[i] = strconv.FormatUint(op.Number, 10)
+	}
+	if len(ops) == 1 {
+		return "op " + numbers[0]
+	}
+	return "ops " + strings.Join(numbers, ", ")
 }
 
 // steps are what the search is given: what was answered, what was refused by its condition,

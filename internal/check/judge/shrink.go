@@ -62,12 +62,13 @@ func (s *step) undecided() *step {
 	return &step{&op, s.at, s.values, s.expect}
 }
 
-// removable reports whether leaving an operation out cannot make a good history bad: a read
-// can always be left out, a write only if nobody found it, and nobody may have found that it
-// broke a condition.
+// removable reports whether an operation may be left out. A read always may. A write on which
+// others depend may not: a good history could look bad without it. That is who found its
+// value, and who may have found that it broke a condition. Refused batches change nothing, and
+// stay where one was found to explain it.
 func removable(steps []porcupine.Operation, at int) bool {
 	in := steps[at].Input.(*step)
-	if !in.op.IsWrite() || in.op.Refused() {
+	if !in.op.IsWrite() {
 		return true
 	}
 	for i, other := range steps {
@@ -75,7 +76,7 @@ func removable(steps []porcupine.Operation, at int) bool {
 		if i == at {
 			continue
 		}
-		if o.op.Refused() || o.expect != nil && o.op.Outcome == history.Unknown {
+		if !in.op.Refused() && (o.op.Refused() || o.expect != nil && o.op.Outcome == history.Unknown) {
 			return false
 		}
 		for j, place := range o.at {
