@@ -42,8 +42,9 @@ The workloads:
   sessions  SEQUENTIAL: a session never sees less than it has seen
   eventual  EVENTUAL: all nodes agree in the end, and nothing accepted is lost without a kill
 
-When nodes are killed while it runs, say so with --killed: EVENTUAL may then lose what the
-killed node had accepted last, which is reported and not held against it.
+When nodes are killed while it runs, say so with --killed: a process that ends may lose what
+it had accepted last at EVENTUAL, which is then reported and not held against it. Name each
+node by itself, not one address for many: which process lives is seen by its uptime.
 
 ` + exitCodesHelp
 

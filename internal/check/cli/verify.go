@@ -22,7 +22,7 @@ type judging struct {
 
 func (j *judging) flags(flags *pflag.FlagSet) {
 	flags.StringVar((*string)(&j.minOK), "min-ok", string(judge.DefaultFloor), "how many operations of each workload must succeed: a share, or a number")
-	flags.BoolVar(&j.killed, "killed", false, "nodes are killed meanwhile, so that batches accepted at EVENTUAL may be lost")
+	flags.BoolVar(&j.killed, "killed", false, "nodes are killed meanwhile: a process that ends may lose what it accepted last at EVENTUAL")
 	flags.IntVar(&j.lostOK, "lost-ok", 0, "how many batches accepted at EVENTUAL may be lost without a kill")
 	flags.DurationVar(&j.searchTime, "search-time", judge.DefaultSearchTime, "how long one search for an order may take")
 }

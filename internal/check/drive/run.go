@@ -47,11 +47,17 @@ func Run(ctx context.Context, config Config, recorder *history.Recorder, counts 
 	if err != nil {
 		return err
 	}
+	quiet, err := r.pulses()
+	defer quiet()
+	if err != nil {
+		return err
+	}
 	var working sync.WaitGroup
 	for _, t := range teams {
 		working.Go(t.goOn)
 	}
 	working.Wait()
+	quiet()
 	if err := context.Cause(work); err != nil {
 		return err
 	}

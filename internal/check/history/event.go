@@ -27,6 +27,7 @@ type Event struct {
 	Call   *Call   `json:"call,omitempty"`
 	Return *Return `json:"return,omitempty"`
 	Close  *Close  `json:"close,omitempty"`
+	Pulse  *Pulse  `json:"pulse,omitempty"`
 	End    *End    `json:"end,omitempty"`
 }
 
@@ -41,7 +42,8 @@ type Run struct {
 	Seed      uint64   `json:"seed"`
 	// Prefix comes before the name of the trial in every key.
 	Prefix string `json:"prefix"`
-	// Killed: somebody kills nodes, which may then lose what they had accepted at EVENTUAL.
+	// Killed: somebody kills nodes. A node that dies may lose what it has accepted last at
+	// EVENTUAL.
 	Killed bool `json:"killed,omitempty"`
 	// LostOK is how many batches accepted at EVENTUAL may be lost without a kill.
 	LostOK int `json:"lost_ok,omitempty"`
@@ -61,6 +63,15 @@ type Open struct {
 // again, and its keys have been read for the last time.
 type Close struct {
 	Trial string `json:"trial"`
+}
+
+// Pulse is a sign of life of a node: how long its process has been running. It tells a node
+// that was killed and started again from one that was slow.
+type Pulse struct {
+	Node string `json:"node"`
+	// SentNS is when it was asked for; it came at the time of the line.
+	SentNS   int64 `json:"sent_ns"`
+	UptimeMS int64 `json:"uptime_ms"`
 }
 
 // End is the last line of a run that came to its end.

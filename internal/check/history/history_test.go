@@ -61,14 +61,21 @@ func aCall(id string) *Call {
 	return &Call{Trial: "register/1", Client: 1, Process: 1, Node: "n1", Level: "linearizable", RequestID: id, Keys: []string{"x", "y"}, Writes: []*string{pointer("v-" + id), nil}}
 }
 
+// trials is a visitor that keeps them.
+type trials []*Trial
+
+func (*trials) Begin(*Run) error    { return nil }
+func (*trials) Pulse(int64, *Pulse) {}
+func (t *trials) Trial(trial *Trial) error {
+	*t = append(*t, trial)
+	return nil
+}
+
 // read returns the trials of a history.
-func read(t *testing.T, text string) (trials []*Trial, whole Whole, err error) {
+func read(t *testing.T, text string) (found trials, whole Whole, err error) {
 	t.Helper()
-	whole, err = Read(strings.NewReader(text), func(*Run) error { return nil }, func(trial *Trial) error {
-		trials = append(trials, trial)
-		return nil
-	})
-	return trials, whole, err
+	whole, err = Read(strings.NewReader(text), &found)
+	return found, whole, err
 }
 
 func TestACallIsOnDiskBeforeItIsMade(t *testing.T) {

@@ -36,10 +36,20 @@ type Whole struct {
 // errForm is a file that is no history of this format.
 var errForm = errors.New("this is not a history of sheafcheck")
 
-// Read reads a history and calls judge with each trial when it has ended, and with those
-// that have not at the end of the file.
-func Read(file io.Reader, begin func(*Run) error, judge func(*Trial) error) (Whole, error) {
-	r := reader{trials: make(map[string]*open), calls: make(map[uint64]pending), begin: begin, judge: judge}
+// Visitor is told what a history has.
+type Visitor interface {
+	// Begin is called first.
+	Begin(*Run) error
+	// Trial is called when a trial has ended, and at the end of the file for those that
+	// have not.
+	Trial(*Trial) error
+	// Pulse is called for every sign of life, with the time at which it came.
+	Pulse(atNS int64, pulse *Pulse)
+}
+
+// Read reads a history.
+func Read(file io.Reader, visitor Visitor) (Whole, error) {
+	r := reader{trials: make(map[string]*open), calls: make(map[uint64]pending), visitor: visitor}
 	lines := bufio.NewReaderSize(file, 1<<20)
 	for number := 1; ; number++ {
 		line, err := readLine(lines)
@@ -97,13 +107,12 @@ type pending struct {
 }
 
 type reader struct {
-	whole  Whole
-	began  bool
-	trials map[string]*open
-	order  []string // of the trials, as they were opened
-	calls  map[uint64]pending
-	begin  func(*Run) error
-	judge  func(*Trial) error
+	whole   Whole
+	began   bool
+	trials  map[string]*open
+	order   []string // of the trials, as they were opened
+	calls   map[uint64]pending
+	visitor Visitor
 }
 
 func (r *reader) take(event *Event, first bool) error {
@@ -117,7 +126,7 @@ func (r *reader) take(event *Event, first bool) error {
 			return fmt.Errorf("%w: its format is %d, and this program reads %d", errForm, event.Run.Format, Format)
 		}
 		r.began = true
-		return r.begin(event.Run)
+		return r.visitor.Begin(event.Run)
 	case event.Open != nil:
 		if r.trials[event.Open.Trial] != nil {
 			return fmt.Errorf("%w: trial %s is opened twice", errForm, event.Open.Trial)
@@ -130,6 +139,8 @@ func (r *reader) take(event *Event, first bool) error {
 		return r.returned(event)
 	case event.Close != nil:
 		return r.end(event.Close.Trial, true)
+	case event.Pulse != nil:
+		r.visitor.Pulse(event.AtNS, event.Pulse)
 	case event.End != nil:
 		r.whole.Ended, r.whole.Interrupted = true, event.End.Interrupted
 	}
@@ -182,7 +193,7 @@ func (r *reader) returned(event *Event) error {
 	return nil
 }
 
-// end gives a trial to its judge.
+// end hands a trial over.
 func (r *reader) end(name string, closed bool) error {
 	trial := r.trials[name]
 	if trial == nil {
@@ -193,7 +204,7 @@ func (r *reader) end(name string, closed bool) error {
 		op.conclude()
 	}
 	trial.Closed = closed
-	return r.judge(trial.Trial)
+	return r.visitor.Trial(trial.Trial)
 }
 
 // finish judges what was cut short.

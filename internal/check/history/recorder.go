@@ -16,7 +16,7 @@ type File interface {
 
 // Recorder writes a history. Callers who come while one sync runs share the next. What it
 // holds in memory is bounded by its callers: a client has at most one call and the return
-// before it in the buffer.
+// before it in the buffer, and what else is written comes slowly.
 type Recorder struct {
 	file  File
 	began time.Time
@@ -66,6 +66,11 @@ func (r *Recorder) Open(trial, workload string) error {
 // Close ends a trial.
 func (r *Recorder) Close(trial string) error {
 	return r.append(&Event{AtNS: r.Now(), Close: &Close{trial}}, false)
+}
+
+// Pulse writes down that a node lives.
+func (r *Recorder) Pulse(pulse *Pulse) error {
+	return r.append(&Event{AtNS: r.Now(), Pulse: pulse}, false)
 }
 
 // End ends the history; everything is then on disk.

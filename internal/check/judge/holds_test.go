@@ -183,29 +183,43 @@ func TestWhatIsRightPasses(t *testing.T) {
 	}
 }
 
-// TestAKillExcusesAcceptedBatchesOnly is the documented class of losses.
-func TestAKillExcusesAcceptedBatchesOnly(t *testing.T) {
+// TestADeathExcusesAcceptedBatchesOnly is the documented class of losses: a process that ends
+// may lose what it has accepted last, and nothing else.
+func TestADeathExcusesAcceptedBatchesOnly(t *testing.T) {
 	killed := func(run *history.Run) { run.Killed = true }
-	accepted := `eventual
-		1 0-10 put x=a ev at n2 -> accepted
-		1 0-12 put y=b ev at n2 -> accepted
-		2 80-90 last x=- y=-`
-	r := judgeStory(t, accepted, killed)
-	var b strings.Builder
-	if err := r.Write(&b); err != nil {
-		t.Fatal(err)
-	}
-	if len(r.Violations) != 0 || len(r.Lost) != 2 || !strings.Contains(b.String(), "2 accepted by n2 within 2.0 ms, until 0.012 s") {
-		t.Errorf("got %v and\n%s", r.Violations, b.String())
-	}
-	if r := judgeStory(t, accepted, func(run *history.Run) { run.LostOK = 2 }); len(r.Violations) != 0 {
-		t.Errorf("--lost-ok 2: got %v", r.Violations)
-	}
-	if r := judgeStory(t, accepted, func(run *history.Run) { run.LostOK = 1 }); !r.Has(LostAccepted) {
-		t.Errorf("--lost-ok 1: got %v", r.Violations)
-	}
-	acknowledged := strings.ReplaceAll(strings.ReplaceAll(accepted, " ev", ""), "accepted", "5")
-	if r := judgeStory(t, acknowledged, killed); !r.Has(LostWrite) {
-		t.Errorf("acknowledged batches: got %v", r.Violations)
+	// n2 has been running since before the run.
+	const accepted = `eventual
+		pulse n2 500 700
+		1 600-610 put x=a ev at n2 -> accepted
+		1 600-612 put y=b ev at n2 -> accepted
+		2 8000-8010 last x=- y=-`
+	const died, ranOn = "\n\t\tpulse n2 3000 900\n\t\tpulse n2 3500 1400", "\n\t\tpulse n2 1000 1200\n\t\tpulse n2 3000 3200"
+	for _, c := range []struct {
+		name, story string
+		run         func(*history.Run)
+		want        Reason
+		says        string
+	}{
+		{"it is not seen again", accepted, killed, "", "2 accepted by n2, whose process ended, within 2.0 ms, until 0.612 s"},
+		{"another process is there later", accepted + died, killed, "", "whose process ended"},
+		{"nothing is known of it", strings.Replace(accepted, "pulse n2", "pulse n1", 1), killed, "", "which gave no sign of life"},
+		{"it runs on", accepted + ranOn, killed, LostAccepted, "whose process ran on"},
+		{"it runs on, and another node dies", accepted + ranOn + strings.ReplaceAll(died, "n2", "n1"), killed, LostAccepted, "whose process ran on"},
+		{"it runs on and dies later", accepted + ranOn + "\n\t\tpulse n2 6000 900", killed, LostAccepted, "whose process ran on"},
+		{"nobody kills nodes", accepted + died, func(*history.Run) {}, LostAccepted, "whose process ended"},
+		{"as many as are allowed", accepted + died, func(run *history.Run) { run.LostOK = 2 }, "", ""},
+		{"more than are allowed", accepted + died, func(run *history.Run) { run.LostOK = 1 }, LostAccepted, ""},
+		{"acknowledged batches", strings.NewReplacer(" ev", "", "accepted", "5").Replace(accepted + died), killed, LostWrite, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := judgeStory(t, c.story, c.run)
+			var b strings.Builder
+			if err := r.Write(&b); err != nil {
+				t.Fatal(err)
+			}
+			if (c.want == "") != (len(r.Violations) == 0) || c.want != "" && !r.Has(c.want) || !strings.Contains(b.String(), c.says) {
+				t.Errorf("want %q and %q, got\n%s", c.want, c.says, b.String())
+			}
+		})
 	}
 }

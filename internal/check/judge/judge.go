@@ -28,7 +28,7 @@ func History(file io.Reader, options Options) (*Report, error) {
 		options.SearchTime = DefaultSearchTime
 	}
 	r := &Report{options: options, Counts: make(map[string]*Count), reasons: make(map[Reason]int)}
-	whole, err := history.Read(file, r.begin, r.trial)
+	whole, err := history.Read(file, (*visitor)(r))
 	if err != nil {
 		return r, err
 	}
@@ -37,7 +37,12 @@ func History(file io.Reader, options Options) (*Report, error) {
 	return r, nil
 }
 
-func (r *Report) begin(run *history.Run) error {
+// visitor is a report while the history is read.
+type visitor Report
+
+// Begin takes from the run what the options leave open.
+func (v *visitor) Begin(run *history.Run) error {
+	r := (*Report)(v)
 	r.Run = *run
 	if r.options.MinOK == "" {
 		r.options.MinOK = Floor(run.MinOK)
@@ -54,8 +59,17 @@ func (r *Report) begin(run *history.Run) error {
 	return r.options.MinOK.Validate()
 }
 
-// trial judges one trial by the rules of its workload.
-func (r *Report) trial(h *history.Trial) error {
+// Pulse keeps a sign of life.
+func (v *visitor) Pulse(atNS int64, p *history.Pulse) {
+	if v.lives == nil {
+		v.lives = make(lives)
+	}
+	v.lives.add(atNS, p)
+}
+
+// Trial judges one trial by the rules of its workload.
+func (v *visitor) Trial(h *history.Trial) error {
+	r := (*Report)(v)
 	r.count(h)
 	t, err := newTrial(h)
 	if err != nil {
@@ -150,14 +164,7 @@ func readInTheEnd(h *history.Trial) bool {
 // conclude draws up what all trials tell together.
 func (r *Report) conclude() {
 	slices.SortStableFunc(r.Violations, func(a, b Violation) int { return len(a.Ops) - len(b.Ops) })
-	if lost := len(r.Lost); lost > *r.options.LostOK && !*r.options.Killed {
-		r.reasons[LostAccepted]++
-		r.Violations = append(r.Violations, Violation{
-			LostAccepted, r.Lost[0].Trial,
-			fmt.Sprintf("%d batches that were accepted at EVENTUAL are gone, and the run does not say that nodes were killed (--killed, --lost-ok)", lost),
-			r.Lost[:min(lost, mostOfAKind)],
-		})
-	}
+	r.blame()
 	unsure := func(format string, args ...any) { r.Unsure = append(r.Unsure, fmt.Sprintf(format, args...)) }
 	if r.Undecided > 0 {
 		unsure("whether there is an order was not found out in %d of %d searches (--search-time)", r.Undecided, r.Searched)

@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -49,6 +48,7 @@ type Report struct {
 
 	options Options
 	reasons map[Reason]int
+	lives   lives
 }
 
 // Verdict is what it comes to. What is violated is so, however little else is known.
@@ -139,18 +139,6 @@ func (r *Report) writeEnd(b *strings.Builder) {
 	}
 }
 
-// writeLost tells where and when lost batches had been accepted: a crash may only take what
-// was accepted in the last moment before it.
-func (r *Report) writeLost(b *strings.Builder) {
-	if len(r.Lost) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "%d batches that were accepted at EVENTUAL are gone:\n", len(r.Lost))
-	for _, l := range losses(r.Lost) {
-		fmt.Fprintf(b, "  %d accepted by %s within %.1f ms, until %.3f s\n", l.batches, l.node, float64(l.lastNS-l.firstNS)/1e6, float64(l.lastNS)/1e9)
-	}
-}
-
 func (r *Report) writeViolations(b *strings.Builder) {
 	for i := range r.Violations {
 		v := &r.Violations[i]
@@ -174,38 +162,4 @@ func (r *Report) reasonsText() string {
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, ", ")
-}
-
-// loss is batches that one node had accepted shortly after each other.
-type loss struct {
-	node            string
-	batches         int
-	firstNS, lastNS int64
-}
-
-// lossGapNS is how far apart two crashes of one node are at least.
-const lossGapNS = 250_000_000
-
-func losses(lost []*history.Op) (all []loss) {
-	each := make([]loss, 0, len(lost))
-	for _, op := range lost {
-		for i := range op.Attempts {
-			if a := &op.Attempts[i]; a.Accepted {
-				each = append(each, loss{a.Node, 1, a.EndNS, a.EndNS})
-				break
-			}
-		}
-	}
-	slices.SortFunc(each, func(a, b loss) int {
-		return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.lastNS, b.lastNS))
-	})
-	for _, l := range each {
-		if n := len(all); n > 0 && all[n-1].node == l.node && l.lastNS-all[n-1].lastNS < lossGapNS {
-			all[n-1].batches++
-			all[n-1].lastNS = l.lastNS
-			continue
-		}
-		all = append(all, l)
-	}
-	return all
 }

@@ -25,7 +25,8 @@ import (
 //
 // Before the arrow may stand: "if x=a" (the condition), "after 7", "id q" (of the batch), "seq"
 // or "ev" (the level), "at n2" (the endpoint). After it: "replayed", "accepted", or a code.
-// A story whose last line is "cut" has no end.
+// "pulse n1 500 700" is a sign of life of n1 at 500 ms, up for 700 ms. A story whose last line
+// is "cut" has no end.
 func tell(t *testing.T, story string, more ...func(*history.Run)) *bytes.Buffer {
 	t.Helper()
 	lines := strings.Split(strings.TrimSpace(story), "\n")
@@ -52,6 +53,13 @@ func tell(t *testing.T, story string, more ...func(*history.Run)) *bytes.Buffer 
 		}
 		if line == "cut" {
 			whole = false
+			continue
+		}
+		var p history.Pulse
+		var at int64
+		if n, _ := fmt.Sscanf(line, "pulse %s %d %d", &p.Node, &at, &p.UptimeMS); n == 3 {
+			p.SentNS = (at - 1) * 1e6
+			write(history.Event{AtNS: at * 1e6, Pulse: &p})
 			continue
 		}
 		call, ret, from, to := parseLine(t, line, i)
