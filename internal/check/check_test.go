@@ -130,10 +130,10 @@ func TestAClusterHoldsThroughAKill(t *testing.T) {
 	run, out := start(t, "run", "--endpoints", strings.Join(endpoints, ","), "--duration", "10m", "--killed", "--history", file)
 	for victim := range nodes {
 		size := sizeOf(file)
-		waitUntil(t, "calls before the kill", func() bool { return sizeOf(file) > size+100_000 })
+		waitUntil(t, "calls before the kill", func() bool { return sizeOf(file) > size+50_000 })
 		running[victim].kill()
 		size = sizeOf(file)
-		waitUntil(t, "calls without the node", func() bool { return sizeOf(file) > size+100_000 })
+		waitUntil(t, "calls without the node", func() bool { return sizeOf(file) > size+50_000 })
 		running[victim] = node(victim)
 		running[victim].mustBeReady(t)
 	}
@@ -234,6 +234,7 @@ func TestWhatCannotBeFoundOutIsNoPass(t *testing.T) {
 		"a file that is other": {"verify", damaged},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			if code, out, errs := check(t, args...); code != 2 || out == "" && errs == "" {
 				t.Errorf("exit code %d:\n%s%s", code, out, errs)
 			}

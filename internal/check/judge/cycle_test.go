@@ -77,3 +77,40 @@ func mustBeACycle(t *testing.T, g *graph, c cycle, kinds edgeKind) {
 		t.Fatalf("%v does not come back", c)
 	}
 }
+
+// TestTimeIsInTheGraph compares what can be reached by realtime edges with who was answered
+// before who began.
+func TestTimeIsInTheGraph(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 300 {
+		g := &graph{}
+		number := make(map[*history.Op]int)
+		for i := range 1 + rng.IntN(12) {
+			start := rng.Int64N(40)
+			op := &history.Op{StartNS: start, EndNS: start + rng.Int64N(15)}
+			if rng.IntN(10) == 0 {
+				op.EndNS = history.Forever
+			}
+			g.ops, number[op] = append(g.ops, op), i
+		}
+		n := len(g.ops)
+		var reach [12][12]bool
+		g.time(func(from, to *history.Op, _ edgeKind, _ string) {
+			reach[number[from]][number[to]] = true
+		})
+		for k := range n {
+			for i := range n {
+				for j := range n {
+					reach[i][j] = reach[i][j] || reach[i][k] && reach[k][j]
+				}
+			}
+		}
+		for i, a := range g.ops {
+			for j, b := range g.ops {
+				if want := a.EndNS < b.StartNS; reach[i][j] != want {
+					t.Fatalf("from %d-%d to %d-%d: %v", a.StartNS, a.EndNS, b.StartNS, b.EndNS, reach[i][j])
+				}
+			}
+		}
+	}
+}

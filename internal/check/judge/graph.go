@@ -53,7 +53,7 @@ func (t *trial) graph(order orderOf) *graph {
 	g := &graph{}
 	number := make(map[*history.Op]int)
 	for _, op := range t.Ops {
-		if op.Level == sheaf.Linearizable && (op.Outcome == history.OK || op.IsWrite() && t.written(op)) {
+		if op.Level == sheaf.Linearizable && t.applied(op) {
 			number[op] = len(g.ops)
 			g.ops = append(g.ops, op)
 		}
@@ -113,14 +113,18 @@ func read(op *history.Op) []*string {
 	return op.Answer.Values
 }
 
-// written reports whether a batch without an answer was seen.
-func (t *trial) written(op *history.Op) bool {
+// applied reports whether an operation has certainly happened: it was answered, or somebody
+// has seen what it wrote.
+func (t *trial) applied(op *history.Op) bool {
+	if op.Outcome == history.OK || !op.IsWrite() {
+		return op.Outcome == history.OK
+	}
 	for i, name := range op.Keys {
 		if value := op.Writes[i]; value != nil && t.keys[name].byValue[*value].seen != nil {
 			return true
 		}
 	}
-	return false
+	return t.followed[op]
 }
 
 // time adds the realtime edges that the others do not imply: from those who were answered

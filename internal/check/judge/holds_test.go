@@ -16,6 +16,15 @@ func TestWhatIsRightPasses(t *testing.T) {
 			2 30-40 get x=a@5
 			3 30-50 get x=b@6
 			2 95-99 last x=b@6`},
+		{"a read begins as a write is answered", `register
+			1 0-10 put x=a -> 5
+			1 20-30 put x=b -> 6
+			2 30-40 get x=a@5
+			2 95-99 last x=b@6`},
+		{"a LINEARIZABLE read is current, whatever it comes after", `batches
+			1 0-10 put x=a -> 5
+			2 20-60 put y=b -> 3
+			1 30-40 get x=a@5 y=- after 5`},
 		{"an unknown batch is applied", `batches
 			1 0-10 put x=a y=b -> 5
 			1 20-30 put x=c y=d -> unknown
@@ -77,6 +86,11 @@ func TestWhatIsRightPasses(t *testing.T) {
 			2 20-30 put x=b -> unknown
 			3 40-50 put x=c if x=a -> refused
 			2 60-70 last x=b@6`},
+		{"an unknown delete makes a condition hold", `register
+			1 0-10 put x=a -> 5
+			2 20-30 put x=- -> unknown
+			3 40-50 put x=b if x=- -> 7
+			2 60-70 last x=b@7`},
 		{"an unknown delete is found by a read", `register
 			1 0-10 put x=a -> 5
 			2 20-30 put x=- -> unknown
@@ -125,6 +139,11 @@ func TestWhatIsRightPasses(t *testing.T) {
 			1 20-30 put l=1,2 if l=1 -> unknown
 			2 40-50 put l=1,2,3 if l=1,2 -> 7
 			3 60-70 last l=1,2,3@7`},
+		{"lists are not continued by a batch that was never applied", `append
+			1 0-10 put l=1 if none -> 5
+			1 20-30 put l=1,2 if l=1 -> unknown
+			2 40-50 put l=1,3 if l=1 -> 6
+			2 60-70 last l=1,3@6`},
 		{"readers see lists grow", `append
 			1 0-10 put x=1 -> 5
 			2 0-90 put y=2 -> 6
@@ -141,6 +160,11 @@ func TestWhatIsRightPasses(t *testing.T) {
 			1 20-30 put x=c seq -> unknown
 			2 40-50 get x=c@6 y=b@5
 			3 60-70 last x=c@6 y=b@5`},
+		{"a SEQUENTIAL read sees a part of a batch", `batches
+			1 0-10 put x=a y=b -> 5
+			1 20-30 put x=c y=d -> 6
+			2 40-50 get x=c@6 y=b@5 seq
+			2 60-70 last x=c@6 y=d@6`},
 		{"a session sees what it has seen", `sessions
 			1 0-10 put x=a seq -> 5
 			1 20-30 put x=b seq after 5 -> 6

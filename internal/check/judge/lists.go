@@ -11,6 +11,14 @@ import (
 // lists takes the order of writes from the lists that they wrote, and from no version: of any
 // two lists of a key, one continues the other. It returns that order, for the graph.
 func (t *trial) lists() orderOf {
+	// A batch without an answer was applied if somebody continued one of its lists.
+	for _, k := range t.keys {
+		for _, w := range k.byValue {
+			if w.op.Outcome == history.Unknown && !t.applied(w.op) && t.continued(k, w) {
+				t.followed[w.op] = true
+			}
+		}
+	}
 	orders := make(map[*key][]*write)
 	for _, name := range t.names() {
 		orders[t.keys[name]] = t.list(t.keys[name])
@@ -18,31 +26,27 @@ func (t *trial) lists() orderOf {
 	return func(k *key) []*write { return orders[k] }
 }
 
+// continued reports whether a list that was written, or read, continues another.
+func (t *trial) continued(k *key, w *write) bool {
+	for _, later := range k.byValue {
+		if (later.op.Outcome == history.OK || later.seen != nil) && continues(*w.value, *later.value) {
+			return true
+		}
+	}
+	return false
+}
+
 // list is the order of one key's writes.
 func (t *trial) list(k *key) []*write {
-	// A batch without an answer was applied if somebody saw its list, or continued it.
-	var writes, maybe []*write
+	var writes []*write
 	for _, w := range k.byValue {
-		switch {
-		case w.seen != nil || w.op.Outcome == history.OK:
+		if t.applied(w.op) {
 			writes = append(writes, w)
-		case w.op.Outcome == history.Unknown:
-			maybe = append(maybe, w)
 		}
 	}
-	byLength := func(a, b *write) int {
+	slices.SortFunc(writes, func(a, b *write) int {
 		return cmp.Or(cmp.Compare(len(*a.value), len(*b.value)), cmp.Compare(a.op.Number, b.op.Number))
-	}
-	slices.SortFunc(writes, byLength)
-	if len(writes) > 0 {
-		longest := *writes[len(writes)-1].value
-		for _, w := range maybe {
-			if continues(*w.value, longest) {
-				writes = append(writes, w)
-			}
-		}
-		slices.SortFunc(writes, byLength)
-	}
+	})
 	for i, w := range writes {
 		if i > 0 && !continues(*writes[i-1].value, *w.value) {
 			t.violated(ListForks, these(writes[i-1].op, w.op), "list %s was %s (op %d) and also %s (op %d)", k.name,

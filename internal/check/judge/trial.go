@@ -13,6 +13,8 @@ type trial struct {
 	*history.Trial
 	keys       map[string]*key
 	violations []Violation
+	// followed are batches without an answer that somebody has built upon.
+	followed map[*history.Op]bool
 
 	// What some trials tell, for the report.
 	searched, undecided int
@@ -53,7 +55,7 @@ type write struct {
 // newTrial gathers the writes. A value that two batches write would make the history useless,
 // and only a broken recorder makes one.
 func newTrial(h *history.Trial) (*trial, error) {
-	t := &trial{Trial: h, keys: make(map[string]*key)}
+	t := &trial{Trial: h, keys: make(map[string]*key), followed: make(map[*history.Op]bool)}
 	for _, op := range h.Ops {
 		for i, name := range op.Keys {
 			k := t.keys[name]

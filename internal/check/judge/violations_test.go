@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -53,6 +54,18 @@ func TestEveryBrokenPromiseIsNamed(t *testing.T) {
 			1 0-10 put x=a -> 5
 			2 40-50 get x=-
 			2 60-70 last x=a@5`},
+		{"a read finds nothing, and the delete was before the last write", StaleRead, `register
+			1 0-10 put x=a -> 5
+			1 12-14 put x=- -> 6
+			1 16-18 put x=b -> 7
+			2 40-50 get x=-
+			2 60-70 last x=b@7`},
+		{"a read finds nothing, and the delete comes later", StaleRead, `register
+			1 0-10 put x=a -> 5
+			2 20-30 get x=-
+			2 32-36 get x=a@5
+			1 40-50 put x=- -> 6
+			2 60-70 last x=-`},
 		{"half a batch is seen", HalfBatch, `batches
 			1 0-10 put x=a y=b -> 5
 			1 20-40 put x=c y=d -> 6
@@ -78,6 +91,9 @@ func TestEveryBrokenPromiseIsNamed(t *testing.T) {
 		{"a version is not larger than one before", VersionFalls, `register
 			1 0-10 put x=a -> 5
 			1 20-30 put x=b -> 4`},
+		{"a version is the same as one before", VersionFalls, `register
+			1 0-10 put x=a -> 5
+			1 20-30 put x=b -> 5`},
 		{"an unanswered batch is found below one before", VersionFalls, `register
 			1 0-10 put x=a -> 5
 			1 20-30 put x=b -> unknown
@@ -185,6 +201,11 @@ func TestEveryBrokenPromiseIsNamed(t *testing.T) {
 		{"a list misses what had been answered", GSingle + realtimeSuffix, `append
 			1 0-10 put x=1 -> 5
 			3 20-30 get x=-`},
+		{"a batch that was built upon is seen in part", GSingle + realtimeSuffix, `append
+			1 0-10 put x=1 -> 5
+			2 20-30 put x=1,2 y=2 if x=1&y=- -> unknown
+			3 40-50 put x=1,2,3 if x=1,2 -> 7
+			3 60-70 get y=-`},
 		{"readers and time disagree", G2 + realtimeSuffix, `append
 			1 0-90 put x=1 -> 5
 			2 0-90 put y=2 -> 6
@@ -257,29 +278,48 @@ func TestTheShortestExplanationComesFirst(t *testing.T) {
 	}
 }
 
-// TestAnExplanationHasOnlyWhatItNeeds gives the search a long history with a short mistake.
+// TestAnExplanationHasOnlyWhatItNeeds gives the search long histories with a short mistake.
 func TestAnExplanationHasOnlyWhatItNeeds(t *testing.T) {
-	r := judgeStory(t, `register
-		1 0-10 put x=a -> 5
-		2 0-10 put y=b -> 1
-		1 20-30 put x=c -> 6
-		2 20-30 get x=a@5
-		1 40-50 put x=d if x=c -> 7
-		3 60-70 put x=e if x=d -> refused
-		3 80-90 put x=f -> 8
-		1 100-110 get x=f@8
-		1 120-130 put x=g -> 9
-		2 140-150 last x=g@9 y=b@1`)
-	if len(r.Violations) != 1 || r.Violations[0].Reason != NoOrder {
-		t.Fatalf("got %v", r.Violations)
-	}
-	var numbers []uint64
-	for _, op := range r.Violations[0].Ops {
-		numbers = append(numbers, op.Number)
-	}
-	// The write of d, which must come first, and the refusal of a condition on d; and, as a
-	// write may only be left out when no refusal is left, those before.
-	if len(numbers) > 4 || numbers[len(numbers)-1] != 6 {
-		t.Errorf("the explanation has operations %v", numbers)
+	for _, c := range []struct {
+		name, story string
+		want        []uint64
+	}{
+		// A write may only be left out when no refusal is left that it may have caused.
+		{"a refusal", `register
+			1 0-10 put x=a -> 5
+			2 0-10 put y=b -> 1
+			1 20-30 put x=c -> 6
+			2 20-30 get x=a@5
+			1 40-50 put x=d if x=c -> 7
+			3 60-70 put x=e if x=d -> refused
+			3 80-90 put x=f -> 8
+			1 100-110 get x=f@8
+			2 140-150 last x=f@8 y=b@1`, []uint64{1, 3, 5, 6}},
+		// The write is answered long after the reads that it is needed to explain.
+		{"a write that is seen and gone", `register
+			2 0-5 put x=z -> 1
+			1 0-100 put x=a -> 5
+			3 10-20 get x=a@5
+			3 30-40 get x=z@1
+			2 50-60 get x=a@5
+			2 120-130 put x=c -> 6
+			2 140-150 last x=c@6`, []uint64{1, 2, 3, 4}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, v := range judgeStory(t, c.story).Violations {
+				if v.Reason != NoOrder {
+					continue
+				}
+				var numbers []uint64
+				for _, op := range v.Ops {
+					numbers = append(numbers, op.Number)
+				}
+				if !slices.Equal(numbers, c.want) {
+					t.Errorf("the explanation has operations %v, want %v", numbers, c.want)
+				}
+				return
+			}
+			t.Errorf("an order was found")
+		})
 	}
 }

@@ -22,12 +22,12 @@ func (t *trial) whole() {
 }
 
 func (t *trial) wholeBatch(read *history.Op, w *write) {
-	for j, name := range w.op.Keys {
+	for _, name := range w.op.Keys {
 		i := read.Index(name)
 		if i < 0 || read.Answer.Versions[i] >= w.version {
 			continue
 		}
-		if read.Answer.Values[i] == nil && (w.op.Writes[j] == nil || t.keys[name].mayBeAbsent(w.version, read)) {
+		if read.Answer.Values[i] == nil && t.keys[name].mayBeAbsent(w.version, read) {
 			continue
 		}
 		t.violated(HalfBatch, these(w.op, read), "op %d read key %s as op %d wrote it, with version %d, and key %s, which the same batch wrote, with version %d",
