@@ -168,5 +168,6 @@ func (n *Node) sample() telemetry.NodeSample {
 	g := n.group.Status()
 	s.AppliedIndex, s.DurableIndex, s.Clock = g.Meta.Index, g.Durable, g.Meta.Clock
 	s.LogBytes, s.RequestIDs = g.LogBytes, g.Meta.Rows
+	s.Groups = []telemetry.GroupSample{{ID: groupID, Leads: n.group.Leads()}}
 	return s
 }
