@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -72,7 +73,7 @@ func (r *Round) Run(ctx context.Context) (Sample, error) {
 	if err := ctx.Err(); err != nil {
 		return Sample{}, err
 	}
-	drain, err := Settle(ctx, r.Contestant.PID(), 0)
+	drain, err := Settle(ctx, r.Contestant.PIDs(), 0)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -86,8 +87,8 @@ func (r *Round) Run(ctx context.Context) (Sample, error) {
 		return Sample{}, err
 	}
 	s := r.sum(callers, before, after, worked, drain)
-	if r.Contestant.PID() != os.Getpid() {
-		memory, err := MemoryOf(r.Contestant.PID())
+	if !slices.Contains(r.Contestant.PIDs(), os.Getpid()) {
+		memory, err := MemoryOf(r.Contestant.PIDs()...)
 		if err != nil {
 			return Sample{}, err
 		}
@@ -138,7 +139,7 @@ func (r *Round) sum(callers []caller, before, after spent, worked, drain time.Du
 	contestant := after.contestant.CPU - before.contestant.CPU
 	own := after.own.CPU - before.own.CPU
 	both := own
-	if r.Contestant.PID() != os.Getpid() {
+	if !slices.Contains(r.Contestant.PIDs(), os.Getpid()) {
 		s.ClientCPUPerKey = own.Seconds() * 1e6 / keys
 		both += contestant
 	}

@@ -24,6 +24,7 @@ type plan struct {
 	scenarios []scenario
 	only      []string // names of contestants; empty is all
 	parent    string   // where the temporary directory is made
+	server    string   // program of the Sheaf server, or "" for one built from the tree
 	json, svg string   // files for the numbers and the chart, or ""
 }
 
@@ -39,6 +40,7 @@ type finding interface{ markdown() string }
 
 var scenarios = []scenario{
 	{"batches", "Batches of 1,000 entries, 32-byte keys drawn uniformly from 1,000,000, 128-byte values that do not compress.", runBatches},
+	{"reads", "Linearizable reads of one key at a time, of one server and of the leader of three, in turns.", runReads},
 	{"memory", "Resident memory of a server that holds the keys, after it came to rest.", runMemory},
 	{"fill", "Batches that overwrite keys drawn from all that the store holds, over few keys and many.", runFill},
 	{"restart", "From the start of a server that was killed with SIGKILL to its answer to a read; the files are in the page cache.", runRestart},
@@ -80,6 +82,7 @@ func parse(args []string) (plan, error) {
 	flags.IntVar(&p.FillKeys, "fill-keys", p.FillKeys, "keys of the large store of fill")
 	flags.DurationVar(&p.Duration, "duration", p.Duration, "length of soak")
 	flags.StringVar(&p.parent, "dir", ".", "directory, on the disk to measure, in which a temporary one is made and removed")
+	flags.StringVar(&p.server, "server", "", "program of the Sheaf server, to compare builds; one is built from this tree without it")
 	flags.StringVar(&p.json, "json", "", "file to write every number to")
 	flags.StringVar(&p.svg, "svg", "", "file to draw the chart to: of batches, else of soak")
 	if err := flags.Parse(args); err != nil {
