@@ -33,8 +33,8 @@ type spent struct {
 // that Go supports.
 const tick = 10 * time.Millisecond
 
-func (r *Round) spent() (s spent, err error) {
-	if s.contestant, err = CostOf(r.Contestant.PIDs()...); err != nil {
+func readSpent(pids []int, device Device) (s spent, err error) {
+	if s.contestant, err = CostOf(pids...); err != nil {
 		return s, err
 	}
 	if s.own, err = CostOf(os.Getpid()); err != nil {
@@ -47,7 +47,7 @@ func (r *Round) spent() (s spent, err error) {
 	if s.machine, err = parseMachineCPU(stat); err != nil {
 		return s, err
 	}
-	s.deviceBytes, _, err = r.Device.Written()
+	s.deviceBytes, _, err = device.Written()
 	s.at = time.Now()
 	return s, err
 }

@@ -3,8 +3,6 @@ package contest
 import (
 	"context"
 	"math/rand/v2"
-	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -45,7 +43,7 @@ func NewTimes() *hdrhistogram.Histogram { return hdrhistogram.New(1, MaxBatchMic
 // Run gives the contestant its turn: callers write batches, one after the other,
 // until the timed part is over, and the work that they left behind is waited for.
 func (r *Round) Run(ctx context.Context) (Sample, error) {
-	before, err := r.spent()
+	before, err := readSpent(r.Contestant.PIDs(), r.Device)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -82,12 +80,12 @@ func (r *Round) Run(ctx context.Context) (Sample, error) {
 			return Sample{}, err
 		}
 	}
-	after, err := r.spent()
+	after, err := readSpent(r.Contestant.PIDs(), r.Device)
 	if err != nil {
 		return Sample{}, err
 	}
 	s := r.sum(callers, before, after, worked, drain)
-	if !slices.Contains(r.Contestant.PIDs(), os.Getpid()) {
+	if !inProcess(r.Contestant.PIDs()) {
 		memory, err := MemoryOf(r.Contestant.PIDs()...)
 		if err != nil {
 			return Sample{}, err
@@ -138,14 +136,13 @@ func (r *Round) sum(callers []caller, before, after spent, worked, drain time.Du
 	s.P99MS = float64(times.ValueAtQuantile(99)) / 1000
 	contestant := after.contestant.CPU - before.contestant.CPU
 	own := after.own.CPU - before.own.CPU
-	both := own
-	if !slices.Contains(r.Contestant.PIDs(), os.Getpid()) {
+	apart := !inProcess(r.Contestant.PIDs())
+	if apart {
 		s.ClientCPUPerKey = own.Seconds() * 1e6 / keys
-		both += contestant
 	}
 	s.CPUMicrosPerKey = contestant.Seconds() * 1e6 / keys
 	s.ChargedBytesPerKey = float64(after.contestant.WrittenBytes-before.contestant.WrittenBytes) / keys
 	s.DeviceBytesPerKey = float64(after.deviceBytes-before.deviceBytes) / keys
-	s.OthersCores = max(0, (after.machine-before.machine-both).Seconds()/after.at.Sub(before.at).Seconds())
+	s.OthersCores = after.others(before, apart)
 	return s
 }

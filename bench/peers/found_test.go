@@ -220,8 +220,8 @@ func TestFindingsAreMarkdown(t *testing.T) {
 		{Contestant: memoryBaseline, ResidentBytes: 1200 << 20, PeakBytes: 1200 << 20, PerKey: 251.6},
 	}}
 	memory.compare()
-	one := []readsSample{{2000, .4, .9}, {1000, .8, 2}, {2500, .3, .8}}
-	three := []readsSample{{1500, .6, 1.2}, {800, 1, 3}, {1600, .6, 1}}
+	one := []readsSample{{2000, .4, .9, .1}, {1000, .8, 2, 0}, {2500, .3, .8, .2}}
+	three := []readsSample{{1500, .6, 1.2, 0}, {800, 1, 3, .3}, {1600, .6, 1, .3}}
 	reads := summariseReads("sheaf-memory-3", 1, three)
 	reads.Ratio = readsRatio(three, one)
 	soak := exampleSoak(30)

@@ -70,8 +70,8 @@ func (s *session) measureReads(ctx context.Context, pair []entrant, p *progress)
 					return nil, fmt.Errorf("read from %s: %w", r.entrant.name, err)
 				}
 				rounds[i] = append(rounds[i], sample)
-				p.step("round %d with %d %s, %s: p50 %.3f ms, p99 %.3f ms", n+1, callers, contest.Plural(callers, "caller"),
-					r.entrant.name, sample.P50MS, sample.P99MS)
+				p.step("round %d with %d %s, %s: p50 %.3f ms, p99 %.3f ms, others used %.1f cores", n+1, callers, contest.Plural(callers, "caller"),
+					r.entrant.name, sample.P50MS, sample.P99MS, sample.OthersCores)
 			}
 		}
 		for i, r := range both {
@@ -94,6 +94,10 @@ func (s *session) readsTurn(ctx context.Context, r *running, callers, n int) (re
 	if !ok {
 		return readsSample{}, errors.New("it cannot be asked for a key")
 	}
+	others, err := contest.WatchOthers(r.PIDs())
+	if err != nil {
+		return readsSample{}, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx) // the first error ends the turn
 	defer cancel(nil)
 	timed := time.Now().Add(s.plan.WarmUp)
@@ -113,11 +117,16 @@ func (s *session) readsTurn(ctx context.Context, r *running, callers, n int) (re
 	for _, t := range times {
 		all.Merge(t)
 	}
+	if err := context.Cause(ctx); err != nil {
+		return readsSample{}, err
+	}
+	cores, err := others.Cores()
 	return readsSample{
 		ReadsPerSecond: float64(all.TotalCount()) / s.plan.Timed.Seconds(),
 		P50MS:          float64(all.ValueAtQuantile(50)) / 1000,
 		P99MS:          float64(all.ValueAtQuantile(99)) / 1000,
-	}, context.Cause(ctx)
+		OthersCores:    cores,
+	}, err
 }
 
 func (s *session) read(ctx context.Context, from reader, rng *rand.Rand, timed time.Time, times *hdrhistogram.Histogram) error {

@@ -29,6 +29,7 @@ type readsSample struct {
 	ReadsPerSecond float64 `json:"reads_per_second"`
 	P50MS          float64 `json:"p50_ms"`
 	P99MS          float64 `json:"p99_ms"`
+	OthersCores    float64 `json:"others_cores"` // of processes that have no part in it
 }
 
 // summariseReads reduces the turns of one contestant, of which there is at least one.
@@ -39,6 +40,7 @@ func summariseReads(name string, callers int, rounds []readsSample) readsRow {
 		ReadsPerSecond: median(func(r readsSample) float64 { return r.ReadsPerSecond }),
 		P50MS:          median(func(r readsSample) float64 { return r.P50MS }),
 		P99MS:          median(func(r readsSample) float64 { return r.P99MS }),
+		OthersCores:    median(func(r readsSample) float64 { return r.OthersCores }),
 	}
 	for _, r := range rounds {
 		row.MinP50MS, row.MaxP50MS = min(row.MinP50MS, r.P50MS), max(row.MaxP50MS, r.P50MS)
@@ -61,9 +63,12 @@ func (f *readsFound) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s keys.\n\n| | callers | reads/s | p50 ms | min–max | p99 ms | p50, three ÷ one |\n|---|--:|--:|--:|--:|--:|--:|\n",
 		measure.Thousands(float64(f.Keys)))
+	busiest := 0.0
 	for _, r := range f.Rows {
+		busiest = max(busiest, r.Median.OthersCores)
 		fmt.Fprintf(&b, "| %s | %d | %s | %.3f | %.3f–%.3f | %.3f | %s |\n", r.Contestant, r.Callers, measure.Thousands(r.Median.ReadsPerSecond),
 			r.Median.P50MS, r.MinP50MS, r.MaxP50MS, r.Median.P99MS, contest.Known(r.Ratio))
 	}
+	fmt.Fprintf(&b, "\nOther processes used up to %.1f cores (median over a contestant's rounds).\n", busiest)
 	return b.String()
 }
