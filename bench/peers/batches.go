@@ -89,16 +89,24 @@ func (s *session) table(ctx context.Context, chosen []entrant, callers int, p *p
 		all = append(all, r)
 	}
 	rounds := make([][]contest.Sample, len(all))
-	for n := range s.plan.Rounds {
+	turns := make([]contest.Sample, len(all))
+	err = s.rounds(ctx, all, func(n int) (others float64, err error) {
 		for i, r := range all {
-			sample, err := s.round(ctx, r, s.arena.Load.Uniform, callers, n)
-			if err != nil {
-				return t, err
+			if turns[i], err = s.round(ctx, r, s.arena.Load.Uniform, callers, n); err != nil {
+				return 0, err
 			}
-			rounds[i] = append(rounds[i], sample)
+			others = max(others, turns[i].OthersCores)
 			p.step("round %d with %d %s, %s: %s keys/s, others used %.1f cores", n+1, callers, contest.Plural(callers, "caller"),
-				r.entrant.name, measure.Thousands(sample.KeysPerSecond), sample.OthersCores)
+				r.entrant.name, measure.Thousands(turns[i].KeysPerSecond), turns[i].OthersCores)
 		}
+		return others, nil
+	}, func() {
+		for i, sample := range turns {
+			rounds[i] = append(rounds[i], sample)
+		}
+	})
+	if err != nil {
+		return t, err
 	}
 	t.Callers = callers
 	for i, r := range all {

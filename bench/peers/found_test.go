@@ -183,6 +183,7 @@ func TestFlagsThatMakeNoSenseAreRefused(t *testing.T) {
 		{"-only", "mysql"},
 		{"-scenario", "lunch"},
 		{"-rounds", "0"},
+		{"-quiet", "-1"},
 		{"-timed", "0s"},
 		{"-duration", "1s"},
 		{"-keys", "5"},

@@ -63,16 +63,23 @@ func (s *session) measureReads(ctx context.Context, pair []entrant, p *progress)
 	}
 	for _, callers := range readsCallers {
 		var rounds [2][]readsSample
-		for n := range s.plan.Rounds {
+		var turns [2]readsSample
+		if err := s.rounds(ctx, both, func(n int) (others float64, err error) {
 			for i, r := range both {
-				sample, err := s.readsTurn(ctx, r, callers, n)
-				if err != nil {
-					return nil, fmt.Errorf("read from %s: %w", r.entrant.name, err)
+				if turns[i], err = s.readsTurn(ctx, r, callers, n); err != nil {
+					return 0, fmt.Errorf("read from %s: %w", r.entrant.name, err)
 				}
-				rounds[i] = append(rounds[i], sample)
+				others = max(others, turns[i].OthersCores)
 				p.step("round %d with %d %s, %s: p50 %.3f ms, p99 %.3f ms, others used %.1f cores", n+1, callers, contest.Plural(callers, "caller"),
-					r.entrant.name, sample.P50MS, sample.P99MS, sample.OthersCores)
+					r.entrant.name, turns[i].P50MS, turns[i].P99MS, turns[i].OthersCores)
 			}
+			return others, nil
+		}, func() {
+			for i, sample := range turns {
+				rounds[i] = append(rounds[i], sample)
+			}
+		}); err != nil {
+			return nil, err
 		}
 		for i, r := range both {
 			row := summariseReads(r.entrant.name, callers, rounds[i])
