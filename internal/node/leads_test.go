@@ -8,7 +8,7 @@ func TestExactlyOneNodeSaysThatItLeads(t *testing.T) {
 	leaders := 0
 	for i, n := range tr.nodes {
 		groups := n.sample().Groups
-		if len(groups) != 1 || groups[0].ID != groupID {
+		if len(groups) != 1 || groups[0].ID != 1 {
 			t.Fatalf("node %d has the groups %v", i+1, groups)
 		}
 		if groups[0].Leads {
