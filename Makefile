@@ -5,10 +5,10 @@ TOOL = go tool -modfile=tools/go.mod
 # The race detector costs several times the time, so it runs where state is shared.
 RACE = . ./anybatch ./shardmap ./internal/wire/... ./internal/admission/... ./internal/apply/... ./internal/wal/... \
 	./internal/store/... ./internal/group/... ./internal/router/... ./internal/coordinator/... ./internal/rpc/... \
-	./internal/web/... ./internal/node/... ./internal/contract/... ./client/...
+	./internal/web/... ./internal/node/... ./internal/peer/... ./internal/cluster/... ./internal/check/history/... ./internal/contract/... ./client/...
 # The rooms that a PutAll walks through, from the client to the store.
 BENCH = ./client ./internal/rpc ./internal/web ./internal/wire ./internal/coordinator ./internal/group \
-	./internal/wal ./internal/apply ./internal/store/... ./shardmap
+	./internal/wal ./internal/apply ./internal/store/... ./internal/peer ./shardmap
 
 INVARIANTS = ./internal/wire/... ./internal/group/... ./internal/coordinator/... ./internal/rpc/... ./internal/contract/... ./client/...
 

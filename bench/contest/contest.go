@@ -20,10 +20,17 @@ type Contestant interface {
 	// often it had to be sent again. Many callers write at once; the entries are
 	// theirs again afterwards.
 	Write(entries []sheaf.Entry) (retries int, err error)
-	// PID is the process whose CPU time and bytes are the contestant's price.
-	PID() int
+	// PIDs are the processes whose CPU time and bytes are the contestant's price.
+	PIDs() []int
 	// Close ends it. Its directory is removed afterwards.
 	Close() error
+}
+
+// Led is a contestant of several servers whose callers talk to the one that leads.
+type Led interface {
+	// FindLeader waits for a leader, if there is none, and makes the callers talk to
+	// it. It is called between turns: nobody writes meanwhile.
+	FindLeader(ctx context.Context) error
 }
 
 // Arena is what all contestants share.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Cost is what a process has used since it began, with the children that it
-// started to work for it (Redis rewrites its log in one).
+// Cost is what processes have used since they began, with the children that they
+// started to work for them (Redis rewrites its log in one).
 type Cost struct {
 	CPU time.Duration // user and system
 	// WrittenBytes are those that the kernel charges to it; see Device.
@@ -33,8 +33,8 @@ type spent struct {
 // that Go supports.
 const tick = 10 * time.Millisecond
 
-func (r *Round) spent() (s spent, err error) {
-	if s.contestant, err = CostOf(r.Contestant.PID()); err != nil {
+func readSpent(pids []int, device Device) (s spent, err error) {
+	if s.contestant, err = CostOf(pids...); err != nil {
 		return s, err
 	}
 	if s.own, err = CostOf(os.Getpid()); err != nil {
@@ -47,14 +47,28 @@ func (r *Round) spent() (s spent, err error) {
 	if s.machine, err = parseMachineCPU(stat); err != nil {
 		return s, err
 	}
-	s.deviceBytes, _, err = r.Device.Written()
+	s.deviceBytes, _, err = device.Written()
 	s.at = time.Now()
 	return s, err
 }
 
-// CostOf reads a process's meters. This process's own CPU time has a finer one
-// than /proc; its children are contestants and not counted.
-func CostOf(pid int) (c Cost, err error) {
+// CostOf reads the meters of processes and adds them up.
+func CostOf(pids ...int) (sum Cost, err error) {
+	for _, pid := range pids {
+		c, err := costOf(pid)
+		if err != nil {
+			return sum, err
+		}
+		sum.CPU += c.CPU
+		sum.WrittenBytes += c.WrittenBytes
+		sum.Children += c.Children
+	}
+	return sum, nil
+}
+
+// costOf reads those of one. This process's own CPU time has a finer meter than
+// /proc; its children are contestants and not counted.
+func costOf(pid int) (c Cost, err error) {
 	if c, err = costWithoutChildren(pid); err != nil || pid == os.Getpid() {
 		return c, err
 	}

@@ -9,19 +9,27 @@ import (
 	"github.com/sheafdb/sheaf/bench/measure"
 )
 
-// Memory is what a process holds of the machine's memory.
+// Memory is what processes hold of the machine's memory.
 type Memory struct {
 	ResidentBytes int64 // now
-	PeakBytes     int64 // the most it ever held
+	PeakBytes     int64 // the most that each ever held, added up
 }
 
-// MemoryOf reads a process's memory.
-func MemoryOf(pid int) (Memory, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return Memory{}, err
+// MemoryOf reads the memory of processes and adds it up.
+func MemoryOf(pids ...int) (sum Memory, err error) {
+	for _, pid := range pids {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			return sum, err
+		}
+		m, err := parseMemory(string(status))
+		if err != nil {
+			return sum, err
+		}
+		sum.ResidentBytes += m.ResidentBytes
+		sum.PeakBytes += m.PeakBytes
 	}
-	return parseMemory(string(status))
+	return sum, nil
 }
 
 // parseMemory reads VmRSS and VmHWM of /proc/PID/status (proc_pid_status(5)),

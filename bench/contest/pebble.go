@@ -48,8 +48,8 @@ func (d *direct) Write(entries []sheaf.Entry) (retries int, err error) {
 	return 0, batch.Commit(d.write)
 }
 
-// PID is that of this process.
-func (d *direct) PID() int { return os.Getpid() }
+// PIDs is this process.
+func (d *direct) PIDs() []int { return []int{os.Getpid()} }
 
 // Close closes the database.
 func (d *direct) Close() error { return d.db.Close() }

@@ -15,6 +15,19 @@ import (
 // startTimeout is how long a server on an empty directory may take to be ready.
 const startTimeout = 30 * time.Second
 
+// Servers are the processes of a contestant: one, or those of a cluster.
+type Servers interface {
+	// Alive ends with the first of them, or with the context they were started in, so
+	// that no call waits for one that is gone.
+	Alive() context.Context
+	// PIDs are their numbers.
+	PIDs() []int
+	// Dial connects to one of them that does not say when it listens.
+	Dial(addr string) (net.Conn, error)
+	// Kill ends them at once and waits for their end.
+	Kill()
+}
+
 // Process is a server that this process started.
 type Process struct {
 	cmd *exec.Cmd
@@ -66,40 +79,26 @@ func (p *Process) FirstLine(timeout time.Duration) (string, error) {
 }
 
 // Dial connects to a server that does not say when it listens.
-func (p *Process) Dial(addr string) (net.Conn, error) {
-	for deadline := time.Now().Add(startTimeout); ; {
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			return conn, nil
-		}
-		if time.Now().After(deadline) {
-			return nil, err
-		}
-		select {
-		case <-p.alive.Done():
-			return nil, context.Cause(p.alive)
-		case <-time.After(time.Millisecond):
-		}
-	}
+func (p *Process) Dial(addr string) (net.Conn, error) { return dial(p.alive, addr) }
+
+func dial(alive context.Context, addr string) (conn net.Conn, err error) {
+	_, err = Retry(alive, startTimeout, func() error {
+		conn, err = net.Dial("tcp", addr)
+		return err
+	})
+	return conn, err
 }
 
 // Alive ends with the process, or with the context it was started in.
 func (p *Process) Alive() context.Context { return p.alive }
 
-// PID is the process's number.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+// PIDs is the process's number.
+func (p *Process) PIDs() []int { return []int{p.cmd.Process.Pid} }
 
 // Kill ends the process at once and waits for its end.
 func (p *Process) Kill() {
-	_ = p.cmd.Process.Kill() // it may have ended by itself
+	p.kill()
 	<-p.ended
 }
 
-// FreePort returns a port on loopback that nobody listened on a moment ago.
-func FreePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
-}
+func (p *Process) kill() { _ = p.cmd.Process.Kill() } // it may have ended by itself

@@ -3,7 +3,6 @@ package contest
 import (
 	"context"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"time"
 
@@ -44,7 +43,7 @@ func NewTimes() *hdrhistogram.Histogram { return hdrhistogram.New(1, MaxBatchMic
 // Run gives the contestant its turn: callers write batches, one after the other,
 // until the timed part is over, and the work that they left behind is waited for.
 func (r *Round) Run(ctx context.Context) (Sample, error) {
-	before, err := r.spent()
+	before, err := readSpent(r.Contestant.PIDs(), r.Device)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -72,7 +71,7 @@ func (r *Round) Run(ctx context.Context) (Sample, error) {
 	if err := ctx.Err(); err != nil {
 		return Sample{}, err
 	}
-	drain, err := Settle(ctx, r.Contestant.PID(), 0)
+	drain, err := Settle(ctx, r.Contestant.PIDs(), 0)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -81,13 +80,13 @@ func (r *Round) Run(ctx context.Context) (Sample, error) {
 			return Sample{}, err
 		}
 	}
-	after, err := r.spent()
+	after, err := readSpent(r.Contestant.PIDs(), r.Device)
 	if err != nil {
 		return Sample{}, err
 	}
 	s := r.sum(callers, before, after, worked, drain)
-	if r.Contestant.PID() != os.Getpid() {
-		memory, err := MemoryOf(r.Contestant.PID())
+	if !inProcess(r.Contestant.PIDs()) {
+		memory, err := MemoryOf(r.Contestant.PIDs()...)
 		if err != nil {
 			return Sample{}, err
 		}
@@ -137,14 +136,13 @@ func (r *Round) sum(callers []caller, before, after spent, worked, drain time.Du
 	s.P99MS = float64(times.ValueAtQuantile(99)) / 1000
 	contestant := after.contestant.CPU - before.contestant.CPU
 	own := after.own.CPU - before.own.CPU
-	both := own
-	if r.Contestant.PID() != os.Getpid() {
+	apart := !inProcess(r.Contestant.PIDs())
+	if apart {
 		s.ClientCPUPerKey = own.Seconds() * 1e6 / keys
-		both += contestant
 	}
 	s.CPUMicrosPerKey = contestant.Seconds() * 1e6 / keys
 	s.ChargedBytesPerKey = float64(after.contestant.WrittenBytes-before.contestant.WrittenBytes) / keys
 	s.DeviceBytesPerKey = float64(after.deviceBytes-before.deviceBytes) / keys
-	s.OthersCores = max(0, (after.machine-before.machine-both).Seconds()/after.at.Sub(before.at).Seconds())
+	s.OthersCores = after.others(before, apart)
 	return s
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What counts as quiet, and how long to wait for it.
+// What counts as quiet of a process, and how long to wait for it.
 const (
 	quietWindow   = 300 * time.Millisecond
 	quietCPU      = 3 * tick
@@ -21,14 +21,15 @@ const (
 // done, so that the next contestant does not pay for them, and returns how long
 // they took, to the length of a window in which nothing happens (0.3 s). One
 // that does not come to rest is left at work after timeout, 15 s when that is 0.
-func Settle(ctx context.Context, pid int, timeout time.Duration) (time.Duration, error) {
+func Settle(ctx context.Context, pids []int, timeout time.Duration) (time.Duration, error) {
 	if timeout == 0 {
 		timeout = settleTimeout
 	}
 	ticker := time.NewTicker(quietWindow)
 	defer ticker.Stop()
 	var took time.Duration
-	last, err := CostOf(pid)
+	mostCPU, mostBytes := time.Duration(len(pids))*quietCPU, int64(len(pids))*quietBytes
+	last, err := CostOf(pids...)
 	for took < timeout && err == nil {
 		select {
 		case <-ctx.Done():
@@ -36,10 +37,10 @@ func Settle(ctx context.Context, pid int, timeout time.Duration) (time.Duration,
 		case <-ticker.C:
 		}
 		var current Cost
-		if current, err = CostOf(pid); err != nil {
+		if current, err = CostOf(pids...); err != nil {
 			break
 		}
-		if current.Children == 0 && current.CPU-last.CPU <= quietCPU && current.WrittenBytes-last.WrittenBytes <= quietBytes {
+		if current.Children == 0 && current.CPU-last.CPU <= mostCPU && current.WrittenBytes-last.WrittenBytes <= mostBytes {
 			return took, nil
 		}
 		last = current

@@ -36,14 +36,18 @@ func BuildServer(ctx context.Context, dir string) (string, error) {
 	return program, nil
 }
 
-// Served is a Sheaf server and a client of it. All callers share the client, as
-// its documentation advises.
+// Served is a Sheaf server, or a cluster of them, and a client of the one that leads.
+// All callers share the client, as its documentation advises.
 type Served struct {
-	*Process
+	Servers
+	nodes  []node
+	leader int // of nodes
 	client *client.Client
 	level  sheaf.Consistency
-	admin  string
 }
+
+// node is where a server is.
+type node struct{ grpc, admin string }
 
 // Sheaf returns what starts a server with this store and its defaults, on free
 // ports, and writes at this level.
@@ -56,31 +60,42 @@ func Sheaf(store string, level sheaf.Consistency) Start {
 // ServeSheaf is Sheaf for a directory that may hold data: replaying its log may
 // take as long as timeout.
 func ServeSheaf(ctx context.Context, a *Arena, dir, store string, level sheaf.Consistency, timeout time.Duration) (*Served, error) {
-	process, err := StartProcess(ctx, exec.Command(a.Server, "serve", "--data-dir", dir, "--store", store, "--logging-level", "warn",
-		"--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"))
+	process, err := StartProcess(ctx, a.serve(dir, store))
 	if err != nil {
 		return nil, err
 	}
-	s := &Served{Process: process, level: level}
-	if err := s.connect(timeout); err != nil {
+	line, err := process.FirstLine(timeout)
+	return connected(ctx, &Served{Servers: process, level: level}, []string{line}, err)
+}
+
+// serve is the command of a server on free ports.
+func (a *Arena) serve(dir, store string, flags ...string) *exec.Cmd {
+	return exec.Command(a.Server, append([]string{
+		"serve", "--data-dir", dir, "--store", store, "--logging-level", "warn",
+		"--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0",
+	}, flags...)...)
+}
+
+// connected finds out where the servers are from their first lines, unless there was
+// an error, and connects to the one that leads.
+func connected(ctx context.Context, s *Served, lines []string, err error) (*Served, error) {
+	for _, line := range lines {
+		n := node{announced(line, "grpc"), announced(line, "admin")}
+		if n.grpc == "" && err == nil {
+			err = fmt.Errorf("the server did not say where it is: %q", line)
+		}
+		s.nodes = append(s.nodes, n)
+	}
+	if err == nil {
+		for i, pid := range s.PIDs() {
+			fmt.Fprintf(os.Stderr, "server %d, profiles at http://%s/debug/pprof/\n", pid, s.nodes[i].admin)
+		}
+		err = s.FindLeader(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
-}
-
-func (s *Served) connect(timeout time.Duration) error {
-	line, err := s.FirstLine(timeout)
-	if err != nil {
-		return err
-	}
-	addr := announced(line, "grpc")
-	if addr == "" {
-		return fmt.Errorf("the server did not say where it is: %q", line)
-	}
-	s.admin = announced(line, "admin")
-	fmt.Fprintf(os.Stderr, "server %d, profiles at http://%s/debug/pprof/\n", s.PID(), s.admin)
-	s.client, err = client.New(addr)
-	return err
 }
 
 // announced returns the word after name in the line that says a server is ready.
@@ -112,10 +127,10 @@ func (s *Served) Get(ctx context.Context, key []byte) ([]byte, error) {
 	return item.Value, err
 }
 
-// Admin is the address of the server's administrative pages.
-func (s *Served) Admin() string { return s.admin }
+// Admin is the address of the administrative pages of the server that leads.
+func (s *Served) Admin() string { return s.nodes[s.leader].admin }
 
-// Close kills the process: its directory goes too, so there is nothing to save.
+// Close kills the processes: their directories go too, so there is nothing to save.
 func (s *Served) Close() error {
 	var err error
 	if s.client != nil {

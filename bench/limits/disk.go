@@ -60,8 +60,8 @@ func (d *disk) Write([]sheaf.Entry) (int, error) {
 	return 0, syscall.Fdatasync(int(d.file.Fd()))
 }
 
-// PID is that of this process.
-func (d *disk) PID() int { return os.Getpid() }
+// PIDs is this process.
+func (d *disk) PIDs() []int { return []int{os.Getpid()} }
 
 // Close closes the file.
 func (d *disk) Close() error { return d.file.Close() }

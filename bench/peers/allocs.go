@@ -58,7 +58,7 @@ func (s *session) measureAllocs(ctx context.Context, e entrant, callers int) (ro
 	if err := s.calls(r, callers, allocsWarmUp); err != nil {
 		return row, err
 	}
-	if _, err := contest.Settle(ctx, r.PID(), 0); err != nil {
+	if _, err := contest.Settle(ctx, r.PIDs(), 0); err != nil {
 		return row, err
 	}
 	// The page of metrics is not free either; two readings in a row tell its price.

@@ -37,8 +37,8 @@ func (b *badgerDB) Write(entries []sheaf.Entry) (int, error) {
 	})
 }
 
-// PID is that of this process.
-func (b *badgerDB) PID() int { return os.Getpid() }
+// PIDs is this process.
+func (b *badgerDB) PIDs() []int { return []int{os.Getpid()} }
 
 // Close closes the database.
 func (b *badgerDB) Close() error { return b.db.Close() }

@@ -41,9 +41,13 @@ func runBatches(ctx context.Context, s *session) (finding, error) {
 	p := newProgress("batches", len(s.plan.Callers)*s.plan.Rounds*len(chosen))
 	found := &batches{}
 	for _, callers := range s.plan.Callers {
-		t, err := s.table(ctx, chosen, callers, p)
-		if err != nil {
-			return found, fmt.Errorf("%d callers: %w", callers, err)
+		t := table{Callers: callers}
+		for _, contestants := range contests(chosen) {
+			part, err := s.table(ctx, contestants, callers, p)
+			if err != nil {
+				return found, fmt.Errorf("%d callers: %w", callers, err)
+			}
+			t.Rows = append(t.Rows, part.Rows...)
 		}
 		found.Tables = append(found.Tables, t)
 	}
@@ -51,6 +55,20 @@ func runBatches(ctx context.Context, s *session) (finding, error) {
 		s.chart = barChart(&found.Tables[0])
 	}
 	return found, nil
+}
+
+// contests are the parts of a table that are measured one after the other: servers that
+// only wait for their turn cost something too, and clusters are many.
+func contests(chosen []entrant) [][]entrant {
+	var parts [2][]entrant
+	for _, e := range chosen {
+		if e.class == threeSynced {
+			parts[1] = append(parts[1], e)
+		} else {
+			parts[0] = append(parts[0], e)
+		}
+	}
+	return slices.DeleteFunc(parts[:], func(part []entrant) bool { return len(part) == 0 })
 }
 
 // table runs the rounds. Each contestant keeps its data from round to round:
@@ -71,16 +89,24 @@ func (s *session) table(ctx context.Context, chosen []entrant, callers int, p *p
 		all = append(all, r)
 	}
 	rounds := make([][]contest.Sample, len(all))
-	for n := range s.plan.Rounds {
+	turns := make([]contest.Sample, len(all))
+	err = s.rounds(ctx, all, func(n int) (others float64, err error) {
 		for i, r := range all {
-			sample, err := s.round(ctx, r, s.arena.Load.Uniform, callers, n)
-			if err != nil {
-				return t, err
+			if turns[i], err = s.round(ctx, r, s.arena.Load.Uniform, callers, n); err != nil {
+				return 0, err
 			}
-			rounds[i] = append(rounds[i], sample)
+			others = max(others, turns[i].OthersCores)
 			p.step("round %d with %d %s, %s: %s keys/s, others used %.1f cores", n+1, callers, contest.Plural(callers, "caller"),
-				r.entrant.name, measure.Thousands(sample.KeysPerSecond), sample.OthersCores)
+				r.entrant.name, measure.Thousands(turns[i].KeysPerSecond), turns[i].OthersCores)
 		}
+		return others, nil
+	}, func() {
+		for i, sample := range turns {
+			rounds[i] = append(rounds[i], sample)
+		}
+	})
+	if err != nil {
+		return t, err
 	}
 	t.Callers = callers
 	for i, r := range all {
@@ -93,6 +119,9 @@ func (s *session) table(ctx context.Context, chosen []entrant, callers int, p *p
 // round gives one contestant a turn. What it left to the kernel to write is
 // written before the next one's turn.
 func (s *session) round(ctx context.Context, r *running, draw contest.Draw, callers, n int) (contest.Sample, error) {
+	if err := r.findLeader(ctx); err != nil {
+		return contest.Sample{}, err
+	}
 	turn := contest.Round{
 		Contestant: r, Draw: draw, Device: s.arena.Device, Callers: callers,
 		WarmUp: s.plan.WarmUp, Timed: s.plan.Timed, Seed: uint64(n), SyncDir: s.dir,

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -15,9 +14,10 @@ import (
 // The servers that are Go modules run in a process of their own, so that their
 // CPU time and memory are. It is this program again, started as
 //
-//	peers child NAME DIRECTORY
+//	peers child NAME DIRECTORY [SEAT ADDRESS,ADDRESS,ADDRESS]
 //
-// which prints "ready ADDRESS" and serves until it is killed.
+// which prints "ready ADDRESS" and serves until it is killed. The addresses are where
+// the servers of a cluster meet; that of the seat, counted from 0, is its own.
 const childWord = "child"
 
 const (
@@ -26,10 +26,10 @@ const (
 	natsSyncedChild = "nats-synced"
 )
 
-var children = map[string]func(dir string) (addr string, err error){
+var children = map[string]func(dir string, p place) (addr string, err error){
 	etcdChild:       serveEtcd,
-	natsChild:       func(dir string) (string, error) { return serveNATS(dir, false) },
-	natsSyncedChild: func(dir string) (string, error) { return serveNATS(dir, true) },
+	natsChild:       func(dir string, p place) (string, error) { return serveNATS(dir, p, false) },
+	natsSyncedChild: func(dir string, p place) (string, error) { return serveNATS(dir, p, true) },
 }
 
 // childStartTimeout is how long a child may take to be ready.
@@ -37,10 +37,14 @@ const childStartTimeout = 60 * time.Second
 
 // beChild serves and does not return, unless it cannot.
 func beChild(args []string) error {
-	if len(args) != 2 || children[args[0]] == nil {
+	if len(args) < 2 || children[args[0]] == nil {
 		return fmt.Errorf("%s is started by this program itself", childWord)
 	}
-	addr, err := children[args[0]](args[1])
+	p, err := parsePlace(args[2:])
+	if err != nil {
+		return err
+	}
+	addr, err := children[args[0]](args[1], p)
 	if err != nil {
 		return err
 	}
@@ -49,26 +53,32 @@ func beChild(args []string) error {
 }
 
 // startChild starts this program as a server and returns its address.
-func startChild(ctx context.Context, name, dir string) (*contest.Process, string, error) {
+func startChild(ctx context.Context, name, dir string) (contest.Servers, []string, error) {
 	program, err := os.Executable()
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	process, err := contest.StartProcess(ctx, exec.Command(program, childWord, name, dir))
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	line, err := process.FirstLine(childStartTimeout)
-	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "ready ")
-	if err == nil && !ok {
-		err = fmt.Errorf("%s did not say where it is: %q", name, line)
-	}
-	if err == nil {
-		_, _, err = net.SplitHostPort(addr)
+	return childrenAt(process, []string{line}, err)
+}
+
+// childrenAt reads the addresses of children from their first lines, and ends the
+// children if there was an error.
+func childrenAt(servers contest.Servers, lines []string, err error) (contest.Servers, []string, error) {
+	addrs := make([]string, len(lines))
+	for i, line := range lines {
+		var ok bool
+		if addrs[i], ok = strings.CutPrefix(strings.TrimSpace(line), "ready "); !ok && err == nil {
+			err = fmt.Errorf("the child did not say where it is: %q", line)
+		}
 	}
 	if err != nil {
-		process.Kill()
-		return nil, "", err
+		servers.Kill()
+		return nil, nil, err
 	}
-	return process, addr, nil
+	return servers, addrs, nil
 }

@@ -105,10 +105,11 @@ func TestMetricsPageIsRead(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	m, err := scrape(t.Context(), strings.TrimPrefix(server.URL, "http://"))
+	read, err := contest.ReadMetrics(t.Context(), strings.TrimPrefix(server.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	m := metrics(read)
 	for name, want := range map[string]float64{metricMallocs: 12345, metricGoroutines: 7} {
 		if got, err := m.value(name); got != want || err != nil {
 			t.Errorf("%s is %v, %v, want %v", name, got, err, want)
@@ -182,6 +183,7 @@ func TestFlagsThatMakeNoSenseAreRefused(t *testing.T) {
 		{"-only", "mysql"},
 		{"-scenario", "lunch"},
 		{"-rounds", "0"},
+		{"-quiet", "-1"},
 		{"-timed", "0s"},
 		{"-duration", "1s"},
 		{"-keys", "5"},
@@ -219,10 +221,15 @@ func TestFindingsAreMarkdown(t *testing.T) {
 		{Contestant: memoryBaseline, ResidentBytes: 1200 << 20, PeakBytes: 1200 << 20, PerKey: 251.6},
 	}}
 	memory.compare()
+	one := []readsSample{{2000, .4, .9, .1}, {1000, .8, 2, 0}, {2500, .3, .8, .2}}
+	three := []readsSample{{1500, .6, 1.2, 0}, {800, 1, 3, .3}, {1600, .6, 1, .3}}
+	reads := summariseReads("sheaf-memory-3", 1, three)
+	reads.Ratio = readsRatio(three, one)
 	soak := exampleSoak(30)
 	soak.Failures = []string{"p95 went from 1.00 to 2.00 ms"}
 	var b strings.Builder
 	for _, f := range []finding{
+		&readsFound{Keys: 100_000, Rows: []readsRow{summariseReads("sheaf-memory", 1, one), reads}},
 		memory,
 		&fillFound{SmallKeys: 100_000, LargeKeys: 10_000_000, Rows: []fillRow{{"sheaf-pebble", 250_000, sample(400_000), sample(300_000), .75}}},
 		&restartFound{Keys: 5_000_000, Rows: []restartRow{{"redis-always", []float64{4, 2.5, 3}, 3}}},

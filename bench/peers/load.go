@@ -53,7 +53,7 @@ func (s *session) startLoaded(ctx context.Context, e entrant, keys int) (r *runn
 	took, err := s.load(ctx, r, keys)
 	if err == nil {
 		var drain time.Duration
-		drain, err = contest.Settle(ctx, r.PID(), drainTimeout)
+		drain, err = contest.Settle(ctx, r.PIDs(), drainTimeout)
 		keysPerSecond = float64(keys) / (took + drain).Seconds()
 	}
 	if err == nil {

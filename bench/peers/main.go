@@ -10,7 +10,8 @@
 // Contestants promise different things, and the tables say which promises what.
 // The package builds the Sheaf server from the tree around it and reads /proc, so
 // it runs on Linux, inside the bench module. Client and servers share the
-// machine's cores. It measures one node of each, and no reads.
+// machine's cores, and so do the three servers of a cluster. Reads are measured of
+// Sheaf only.
 package main
 
 import (

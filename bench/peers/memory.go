@@ -61,7 +61,7 @@ func (s *session) measureMemory(ctx context.Context, e entrant) (row memoryRow, 
 		return row, ctx.Err()
 	case <-time.After(memoryRest):
 	}
-	m, err := contest.MemoryOf(r.PID())
+	m, err := contest.MemoryOf(r.PIDs()...)
 	return memoryRow{
 		Contestant: e.name, ResidentBytes: m.ResidentBytes, PeakBytes: m.PeakBytes,
 		PerKey: float64(m.ResidentBytes) / float64(s.plan.Keys),

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"slices"
 
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 )
 
 // The metrics of a Sheaf server that the scenarios ask for.
@@ -21,24 +17,6 @@ const (
 
 // metrics is what a server's page of metrics said at one time.
 type metrics map[string]*dto.MetricFamily
-
-// scrape reads the metrics page of an administrative port.
-func scrape(ctx context.Context, admin string) (metrics, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", request.URL, response.Status)
-	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	return parser.TextToMetricFamilies(response.Body)
-}
 
 // value is that of a counter or gauge without labels.
 func (m metrics) value(name string) (float64, error) {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats-server/v2/server"
 	client "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -17,13 +16,15 @@ import (
 	"github.com/sheafdb/sheaf/bench/contest"
 )
 
-// nats is one NATS server whose JetStream keeps the last message of each subject,
-// as its key-value buckets do; a batch is one atomic batch of messages. A batch
-// is a sequence on one connection, so each caller has a connection.
+// nats is a NATS server, or a cluster of them, whose JetStream keeps the last message of
+// each subject, as its key-value buckets do; in a cluster on all servers. A batch is one
+// atomic batch of messages. It is a sequence on one connection, so each caller has a
+// connection, to the server that leads the stream.
 type nats struct {
-	*contest.Process
-	addr string
-	idle chan *client.Conn
+	contest.Servers
+	addrs  []string
+	leader int // of addrs
+	idle   chan *client.Conn
 }
 
 const (
@@ -33,30 +34,20 @@ const (
 	natsTimeout  = 30 * time.Second
 )
 
-// serveNATS runs in the child. Without sync it is synced every two minutes.
-func serveNATS(dir string, sync bool) (string, error) {
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
-		JetStream: true, StoreDir: dir, SyncAlways: sync,
-	})
-	if err != nil {
-		return "", fmt.Errorf("start NATS: %w", err)
-	}
-	go s.Start()
-	if !s.ReadyForConnections(natsTimeout) {
-		return "", errors.New("NATS is not ready for connections")
-	}
-	return s.Addr().String(), nil
-}
-
-func startNATS(child string) contest.Start {
+// startNATS returns what starts the servers of this child that begin starts, and
+// creates the stream.
+func startNATS(child string, begin beginning) contest.Start {
 	return func(ctx context.Context, _ *contest.Arena, dir string) (contest.Contestant, error) {
-		process, addr, err := startChild(ctx, child, dir)
+		servers, addrs, err := begin(ctx, child, dir)
 		if err != nil {
 			return nil, err
 		}
-		n := &nats{Process: process, addr: addr, idle: make(chan *client.Conn, natsMaxConns)}
-		if err := n.createStream(ctx); err != nil {
+		n := &nats{Servers: servers, addrs: addrs, idle: make(chan *client.Conn, natsMaxConns)}
+		// A cluster takes no streams before it has a leader.
+		if _, err := contest.Retry(ctx, leaderTimeout, func() error { return n.createStream(ctx) }); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
+		if err := n.FindLeader(ctx); err != nil {
 			return nil, errors.Join(err, n.Close())
 		}
 		return n, nil
@@ -64,6 +55,17 @@ func startNATS(child string) contest.Start {
 }
 
 func (n *nats) createStream(ctx context.Context) error {
+	return n.ask(func(js jetstream.JetStream) error {
+		_, err := js.CreateStream(ctx, jetstream.StreamConfig{
+			Name: natsStream, Subjects: []string{natsPrefix + "*"}, MaxMsgsPerSubject: 1, Replicas: len(n.addrs),
+			Storage: jetstream.FileStorage, AllowAtomicPublish: true,
+		})
+		return err
+	})
+}
+
+// ask gives a connection to JetStream to use.
+func (n *nats) ask(use func(jetstream.JetStream) error) error {
 	conn, err := n.take()
 	if err != nil {
 		return err
@@ -73,11 +75,37 @@ func (n *nats) createStream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: natsStream, Subjects: []string{natsPrefix + "*"}, MaxMsgsPerSubject: 1,
-		Storage: jetstream.FileStorage, AllowAtomicPublish: true,
-	})
-	return err
+	return use(js)
+}
+
+// FindLeader has new connections go to the server that leads the stream.
+func (n *nats) FindLeader(ctx context.Context) error {
+	if len(n.addrs) == 1 {
+		return nil
+	}
+	leader := -1
+	if _, err := contest.Retry(ctx, leaderTimeout, func() error {
+		return n.ask(func(js jetstream.JetStream) error {
+			stream, err := js.Stream(ctx, natsStream) // asks for its state
+			if err != nil {
+				return err
+			}
+			for i := range n.addrs {
+				if info := stream.CachedInfo(); info.Cluster != nil && info.Cluster.Leader == contest.ServerName(i) {
+					leader = i
+					return nil
+				}
+			}
+			return errors.New("no NATS server leads the stream")
+		})
+	}); err != nil {
+		return err
+	}
+	if leader != n.leader {
+		n.leader = leader
+		n.hangUp()
+	}
+	return nil
 }
 
 func (n *nats) take() (*client.Conn, error) {
@@ -85,7 +113,7 @@ func (n *nats) take() (*client.Conn, error) {
 	case conn := <-n.idle:
 		return conn, nil
 	default:
-		return client.Connect("nats://"+n.addr, client.NoReconnect())
+		return client.Connect("nats://"+n.addrs[n.leader], client.NoReconnect())
 	}
 }
 
@@ -98,11 +126,16 @@ func (n *nats) give(conn *client.Conn) {
 }
 
 // Write publishes the messages, and waits for the answer to the last, which
-// commits them.
-func (n *nats) Write(entries []sheaf.Entry) (int, error) {
+// commits them. A cluster may change its leader meanwhile: the batch is sent again
+// then, as its user would.
+func (n *nats) Write(entries []sheaf.Entry) (retries int, err error) {
+	return sendAgain(n, len(n.addrs), func() error { return n.publish(entries) })
+}
+
+func (n *nats) publish(entries []sheaf.Entry) error {
 	conn, err := n.take()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer n.give(conn)
 	ctx, cancel := context.WithTimeout(n.Alive(), natsTimeout)
@@ -120,13 +153,29 @@ func (n *nats) Write(entries []sheaf.Entry) (int, error) {
 			answer, err = conn.RequestMsgWithContext(ctx, message)
 		}
 		if err != nil {
-			if n.Alive().Err() != nil {
-				err = context.Cause(n.Alive())
-			}
-			return 0, err
+			return err
 		}
 	}
-	return 0, batchAck(answer.Data, len(entries))
+	return batchAck(answer.Data, len(entries))
+}
+
+// Get reads one key from the server that leads; nil is one that is not there.
+func (n *nats) Get(ctx context.Context, key []byte) (value []byte, err error) {
+	err = n.ask(func(js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, natsStream)
+		if err != nil {
+			return err
+		}
+		message, err := stream.GetLastMsgForSubject(ctx, natsPrefix+view(key))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err == nil {
+			value = message.Data
+		}
+		return err
+	})
+	return value, err
 }
 
 // batchAck checks the answer to the last message of a batch.
@@ -148,11 +197,16 @@ func batchAck(answer []byte, messages int) error {
 	return nil
 }
 
-// Close kills the server.
-func (n *nats) Close() error {
+// hangUp closes the connections that nobody uses.
+func (n *nats) hangUp() {
 	for len(n.idle) > 0 {
 		(<-n.idle).Close()
 	}
+}
+
+// Close kills the servers.
+func (n *nats) Close() error {
+	n.hangUp()
 	n.Kill()
 	return nil
 }

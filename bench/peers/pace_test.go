@@ -30,7 +30,7 @@ func (s *stalling) Write([]sheaf.Entry) (int, error) {
 	return 0, nil
 }
 
-func (s *stalling) PID() int     { return 0 }
+func (s *stalling) PIDs() []int  { return nil }
 func (s *stalling) Close() error { return nil }
 
 // TestLatencyCountsFromWhenABatchWasDue: in a closed loop one batch would be slow

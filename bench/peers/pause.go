@@ -85,7 +85,7 @@ func metricsOf(ctx context.Context, r *running) (metrics, error) {
 	if !ok {
 		return nil, errors.New(r.entrant.name + " has no metrics page")
 	}
-	return scrape(ctx, a.Admin())
+	return contest.ReadMetrics(ctx, a.Admin())
 }
 
 func pausesOf(ctx context.Context, r *running) ([]bucket, error) {

@@ -20,10 +20,12 @@ type plan struct {
 	Keys     int           `json:"keys"`      // of memory, restart and pause
 	FillKeys int           `json:"fill_keys"` // the large store of fill
 	Duration time.Duration `json:"duration_ns"`
+	Quiet    float64       `json:"quiet_cores"` // 0 takes every round
 
 	scenarios []scenario
 	only      []string // names of contestants; empty is all
 	parent    string   // where the temporary directory is made
+	server    string   // program of the Sheaf server, or "" for one built from the tree
 	json, svg string   // files for the numbers and the chart, or ""
 }
 
@@ -39,6 +41,7 @@ type finding interface{ markdown() string }
 
 var scenarios = []scenario{
 	{"batches", "Batches of 1,000 entries, 32-byte keys drawn uniformly from 1,000,000, 128-byte values that do not compress.", runBatches},
+	{"reads", "Linearizable reads of one key at a time, of one server and of the leader of three, in turns.", runReads},
 	{"memory", "Resident memory of a server that holds the keys, after it came to rest.", runMemory},
 	{"fill", "Batches that overwrite keys drawn from all that the store holds, over few keys and many.", runFill},
 	{"restart", "From the start of a server that was killed with SIGKILL to its answer to a read; the files are in the page cache.", runRestart},
@@ -79,7 +82,9 @@ func parse(args []string) (plan, error) {
 	flags.IntVar(&p.Keys, "keys", p.Keys, "keys that memory, restart and pause load")
 	flags.IntVar(&p.FillKeys, "fill-keys", p.FillKeys, "keys of the large store of fill")
 	flags.DurationVar(&p.Duration, "duration", p.Duration, "length of soak")
+	flags.Float64Var(&p.Quiet, "quiet", 0, "cores: batches and reads wait for a quiet machine, and run a round again in which other processes used more than this")
 	flags.StringVar(&p.parent, "dir", ".", "directory, on the disk to measure, in which a temporary one is made and removed")
+	flags.StringVar(&p.server, "server", "", "program of the Sheaf server, to compare builds; one is built from this tree without it")
 	flags.StringVar(&p.json, "json", "", "file to write every number to")
 	flags.StringVar(&p.svg, "svg", "", "file to draw the chart to: of batches, else of soak")
 	if err := flags.Parse(args); err != nil {
@@ -132,6 +137,8 @@ func (p *plan) validate() error {
 		return errors.New("-timed must be positive")
 	case p.Rounds < 1:
 		return errors.New("-rounds must be at least 1")
+	case p.Quiet < 0:
+		return errors.New("-quiet must not be negative")
 	case p.Duration < soakLeast:
 		return fmt.Errorf("-duration must be at least %v", soakLeast)
 	case p.Keys < fillSmallKeys || p.Keys%fillSmallKeys != 0:

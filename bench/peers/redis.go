@@ -16,11 +16,13 @@ import (
 
 const redisProgram = "redis-server"
 
-// redis is a Redis server; a batch is one MSET, which is atomic.
+// redis is a Redis server, with replicas or without; a batch is one MSET, which is
+// atomic, and with replicas a WAIT for all of them in the same write.
 type redis struct {
-	*contest.Process
+	contest.Servers
 	lines
-	addr string
+	addr     string
+	replicas int
 }
 
 // startRedis returns what starts Redis with its defaults but for snapshots, which
@@ -36,15 +38,22 @@ func serveRedis(ctx context.Context, dir string, options ...string) (*redis, err
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{
-		"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", dir, "--save", "", "--loglevel", "warning",
-	}, options...)
-	process, err := contest.StartProcess(ctx, exec.Command(redisProgram, args...))
+	process, err := contest.StartProcess(ctx, redisCommand(port, dir, options...))
 	if err != nil {
 		return nil, err
 	}
+	return connectRedis(process, port, 0)
+}
+
+func redisCommand(port int, dir string, options ...string) *exec.Cmd {
+	return exec.Command(redisProgram, append([]string{
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", dir, "--save", "", "--loglevel", "warning",
+	}, options...)...)
+}
+
+func connectRedis(servers contest.Servers, port, replicas int) (*redis, error) {
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	r := &redis{Process: process, addr: addr, lines: lines{alive: process.Alive(), dial: func() (net.Conn, error) { return process.Dial(addr) }}}
+	r := &redis{Servers: servers, addr: addr, replicas: replicas, lines: lines{alive: servers.Alive(), dial: func() (net.Conn, error) { return servers.Dial(addr) }}}
 	// It listens before it is ready for commands, and a first connection is one
 	// thing less for the first round.
 	if err := r.use(func(*line) error { return nil }); err != nil {
@@ -53,19 +62,30 @@ func serveRedis(ctx context.Context, dir string, options ...string) (*redis, err
 	return r, nil
 }
 
-// Write sends one MSET.
+// Write sends one MSET, and with replicas a WAIT for all of them without a limit.
 func (r *redis) Write(entries []sheaf.Entry) (int, error) {
 	return 0, r.use(func(c *line) error {
 		c.out = appendMSET(c.out[:0], entries)
+		if r.replicas > 0 {
+			c.out = appendWait(c.out, r.replicas)
+		}
 		if _, err := c.conn.Write(c.out); err != nil {
 			return err
 		}
-		answer, err := c.in.ReadSlice('\n')
-		if err == nil && string(answer) != "+OK\r\n" {
-			err = fmt.Errorf("redis answered %q", answer)
+		if err := c.expect("+OK\r\n"); err != nil || r.replicas == 0 {
+			return err
 		}
-		return err
+		return c.expect(fmt.Sprintf(":%d\r\n", r.replicas))
 	})
+}
+
+// expect reads a line, which must be this one.
+func (c *line) expect(want string) error {
+	answer, err := c.in.ReadSlice('\n')
+	if err == nil && string(answer) != want {
+		err = fmt.Errorf("redis answered %q, not %q", answer, want)
+	}
+	return err
 }
 
 // appendMSET appends the command in RESP, the protocol of redis.io/docs/reference/protocol-spec.
@@ -111,7 +131,7 @@ func (r *redis) Get(_ context.Context, key []byte) (value []byte, err error) {
 	return bytes.TrimSuffix(value, []byte("\r\n")), err
 }
 
-// Close kills the server.
+// Close kills the servers.
 func (r *redis) Close() error {
 	r.close()
 	r.Kill()

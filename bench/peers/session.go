@@ -64,7 +64,9 @@ func (s *session) prepare(ctx context.Context) (err error) {
 			s.missing = append(s.missing, fmt.Sprintf("%s (%s)", e.name, e.program))
 		}
 	}
-	s.arena.Server, err = contest.BuildServer(ctx, s.dir)
+	if s.arena.Server = s.plan.server; s.arena.Server == "" {
+		s.arena.Server, err = contest.BuildServer(ctx, s.dir)
+	}
 	return err
 }
 
@@ -112,6 +114,19 @@ type running struct {
 	contest.Contestant
 	entrant entrant
 	dir     string
+}
+
+// findLeader has the callers of a cluster talk to the server that leads: another may have
+// taken the lead while others had their turns.
+func (r *running) findLeader(ctx context.Context) error {
+	led, ok := r.Contestant.(contest.Led)
+	if !ok {
+		return nil
+	}
+	if err := led.FindLeader(ctx); err != nil {
+		return fmt.Errorf("find the leader of %s: %w", r.entrant.name, err)
+	}
+	return nil
 }
 
 // end ends the contestant and removes its data.

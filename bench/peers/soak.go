@@ -159,7 +159,7 @@ func readSoak(ctx context.Context, r *running, before []bucket) (sample soakSamp
 	if err != nil {
 		return sample, nil, err
 	}
-	memory, err := contest.MemoryOf(r.PID())
+	memory, err := contest.MemoryOf(r.PIDs()...)
 	if err != nil {
 		return sample, nil, err
 	}

@@ -41,7 +41,7 @@ func (f *soakFound) judge() {
 	}
 }
 
-func column(samples []soakSample, of func(soakSample) float64) []float64 {
+func column[S any](samples []S, of func(S) float64) []float64 {
 	values := make([]float64, len(samples))
 	for i := range samples {
 		values[i] = of(samples[i])

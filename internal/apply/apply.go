@@ -120,6 +120,10 @@ func Apply(cmd *wire.Command, index, term uint64, state State, out *store.Mutati
 		return applyReserve(cmd, state, out)
 	case wire.Unreserve:
 		return applyUnreserve(cmd, state, out)
+	case wire.Join:
+		return applyJoin(cmd, state, out)
+	case wire.Leave:
+		return applyLeave(cmd, state, out)
 	}
 	return Result{}, fmt.Errorf("apply log entry %d: command kind %d is unknown", index, cmd.Kind)
 }

@@ -9,8 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
-
-	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
+	"google.golang.org/protobuf/proto"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -30,7 +29,7 @@ func (a *app) statusCommand() *cobra.Command {
 			return err
 		}
 		if a.output == jsonForm {
-			return a.printStatusJSON(status)
+			return a.printMessage(status)
 		}
 		w := columns(a.stdout)
 		for _, row := range [][2]string{
@@ -56,15 +55,16 @@ func (a *app) statusCommand() *cobra.Command {
 	})
 }
 
-// printStatusJSON removes the spaces that protojson puts in at random.
-func (a *app) printStatusJSON(status *sheafv1.GetStatusResponse) error {
-	text, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(status)
+// printMessage writes a message as a line of JSON, without the spaces that protojson puts in
+// at random.
+func (a *app) printMessage(message proto.Message) error {
+	text, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(message)
 	if err != nil {
-		return fmt.Errorf("write the status: %w", err)
+		return fmt.Errorf("write the answer: %w", err)
 	}
 	var line bytes.Buffer
 	if err := json.Compact(&line, text); err != nil {
-		return fmt.Errorf("write the status: %w", err)
+		return fmt.Errorf("write the answer: %w", err)
 	}
 	_, err = fmt.Fprintln(a.stdout, line.String())
 	return err

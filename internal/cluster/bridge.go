@@ -18,14 +18,8 @@ import (
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
-// Member is one node of a cluster. Its number is also that of its replica in every group.
-type Member struct {
-	ID   uint64 `json:"id"`
-	Name string `json:"name"`
-	Addr string `json:"addr"`
-	// Disk is empty until the member has been met.
-	Disk string `json:"disk,omitempty"`
-}
+// Member is one node of a cluster.
+type Member = wire.Member
 
 // Config is what a bridge needs.
 type Config struct {
@@ -33,6 +27,10 @@ type Config struct {
 	Self peer.Identity
 	// Members are all nodes, this one among them.
 	Members []Member
+	// Answer answers what another node asks this one.
+	Answer func(ctx context.Context, request []byte) ([]byte, error)
+	// Admit makes a node that asks for it a member of the cluster.
+	Admit func(ctx context.Context, m Member) (Welcome, error)
 	// Groups is how many groups the cluster has.
 	Groups int
 	// TLS is for both ends; nil for plain text.
@@ -66,22 +64,18 @@ type replicaHere struct {
 }
 
 // NewBridge returns a bridge that knows all members and carries nothing yet.
-func NewBridge(cfg Config) (*Bridge, error) {
+func NewBridge(cfg Config) *Bridge {
 	b := &Bridge{cfg: cfg, self: cfg.Self, members: make(map[uint64]Member), groups: make(map[uint64]*replicaHere)}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.client = peer.NewClient(b.identity, cfg.ClientTLS, b.lost, cfg.Logger)
 	b.server = peer.NewServer(b, cfg.ServerTLS, cfg.Logger)
 	for _, m := range cfg.Members {
 		b.members[m.ID] = m
-		if m.ID == cfg.Self.ID {
-			continue
-		}
-		if err := b.client.Know(m.ID, m.Name, m.Addr); err != nil {
-			b.Close()
-			return nil, err
+		if m.ID != cfg.Self.ID {
+			b.client.Know(m.ID, m.Name, m.Addr)
 		}
 	}
-	return b, nil
+	return b
 }
 
 // Server is what listens for the other nodes.
@@ -127,7 +121,11 @@ func (b *Bridge) Sender(id uint64) func([]*pb.Message) {
 	return func(messages []*pb.Message) { b.send(id, messages) }
 }
 
-// send makes one frame for each node and lane.
+// frameBytes is the size from which a frame is sent, and another begun. A message may make
+// it larger by a log entry.
+const frameBytes = 64 << 20
+
+// send makes one frame for each node and lane, if they are not large.
 func (b *Bridge) send(id uint64, messages []*pb.Message) {
 	type way struct {
 		to   uint64
@@ -154,9 +152,14 @@ func (b *Bridge) send(id uint64, messages []*pb.Message) {
 		if err := f.add(id, m); err != nil {
 			b.cfg.Logger.Error("message of a replica cannot be encoded", "group", id, "err", err)
 		}
+		if f.size >= frameBytes {
+			b.client.Send(w.to, w.lane, f.finish())
+		}
 	}
 	for _, w := range order {
-		b.client.Send(w.to, w.lane, frames[w].finish())
+		if parts := frames[w].finish(); len(parts) > 0 {
+			b.client.Send(w.to, w.lane, parts)
+		}
 	}
 }
 
@@ -182,7 +185,7 @@ func (b *Bridge) Admit(from peer.Identity, to uint64) error {
 	case to != b.self.ID:
 		return fmt.Errorf("this is node %s, and the caller %s means node %d: its address for that one is wrong", b.self, from, to)
 	case !ok || known.Name != from.Name:
-		return fmt.Errorf("cluster %s has no node %s", b.self.Cluster, from)
+		return fmt.Errorf("cluster %s has no node %s: it was removed, or never joined", b.self.Cluster, from)
 	case known.Disk != from.Disk:
 		return fmt.Errorf("node %s has another disk than the one that the cluster knows: what it promised before is lost, so it must be replaced under a new number", from)
 	}
@@ -208,9 +211,20 @@ func (b *Bridge) Frame(from uint64, frame []byte) {
 	}
 }
 
+// question marks a call that is for the node and not for a group.
+const question = 0
+
+// Ask asks another node something that its Config.Answer understands.
+func (b *Bridge) Ask(ctx context.Context, node uint64, request []byte) ([]byte, error) {
+	return b.client.Call(ctx, node, append([]byte{question}, request...))
+}
+
 // Call is part of peer.Handler: another node brings commands to the leader that this one is
-// thought to be.
+// thought to be, or asks this node something.
 func (b *Bridge) Call(ctx context.Context, _ uint64, request []byte) ([]byte, error) {
+	if len(request) > 0 && request[0] == question {
+		return b.cfg.Answer(ctx, request[1:])
+	}
 	id, commands, err := decodeCall(request)
 	if err != nil {
 		return nil, err

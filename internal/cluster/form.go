@@ -22,7 +22,9 @@ import (
 type greeting struct {
 	Members []Member `json:"members"`
 	Groups  int      `json:"groups"`
-	Self    Member   `json:"self"`
+	// Joins: the caller wants to become a member of a cluster that is there.
+	Joins bool   `json:"joins,omitempty"`
+	Self  Member `json:"self"`
 }
 
 // Parse reads "n1=host:port,n2=host:port" and numbers the members by the order of their
@@ -51,6 +53,9 @@ func (b *Bridge) Meet(from peer.Identity, request []byte) ([]byte, error) {
 	var theirs greeting
 	if err := json.Unmarshal(request, &theirs); err != nil {
 		return nil, err
+	}
+	if theirs.Joins {
+		return b.welcome(from, theirs)
 	}
 	if err := b.note(theirs, from.Disk); err != nil {
 		return nil, err
@@ -110,6 +115,8 @@ func names(members []Member) string {
 const (
 	meetEvery = 200 * time.Millisecond
 	meetTime  = 2 * time.Second
+	// joinTime bounds how long a node is kept waiting that wants to join.
+	joinTime = 4 * time.Second
 )
 
 // Form meets all members and returns the cluster's name and the members with their disks.
@@ -144,12 +151,18 @@ func (b *Bridge) Form(ctx context.Context, waiting func(name string, why error))
 		members = append(members, m)
 	}
 	slices.SortFunc(members, func(x, y Member) int { return int(int64(x.ID) - int64(y.ID)) })
+	return NameOf(members, b.cfg.Groups), members, nil
+}
+
+// NameOf is the name of the cluster that begins with these members, who all know each other's
+// disks.
+func NameOf(members []Member, groups int) string {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%d groups\n", b.cfg.Groups)
+	fmt.Fprintf(sum, "%d groups\n", groups)
 	for _, m := range members {
 		fmt.Fprintf(sum, "%d %s %s\n", m.ID, m.Name, m.Disk)
 	}
-	return hex.EncodeToString(sum.Sum(nil)[:8]), members, nil
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // meetAll greets every member; missing is one that did not answer.

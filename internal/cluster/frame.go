@@ -21,6 +21,7 @@ import (
 type frame struct {
 	parts [][]byte
 	head  []byte // what was not yet made a part
+	size  int    // of the entries' data
 }
 
 // add puts a message behind those that are there.
@@ -50,6 +51,7 @@ func (f *frame) add(group uint64, m *pb.Message) error {
 const copyBelow = 4 << 10
 
 func (f *frame) data(data []byte) {
+	f.size += len(data)
 	if len(data) < copyBelow {
 		f.head = append(f.head, data...)
 		return
@@ -58,13 +60,14 @@ func (f *frame) data(data []byte) {
 	f.head = nil
 }
 
-// finish returns the parts.
+// finish returns the parts, and begins another frame.
 func (f *frame) finish() [][]byte {
+	parts := f.parts
 	if len(f.head) > 0 {
-		f.parts = append(f.parts, f.head)
-		f.head = nil
+		parts = append(parts, f.head)
 	}
-	return f.parts
+	*f = frame{}
+	return parts
 }
 
 var errFrame = errors.New("malformed frame")

@@ -8,12 +8,10 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/group"
+	"github.com/sheafdb/sheaf/internal/peer"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -71,23 +69,57 @@ func (g *Group) ProposeAll(ctx context.Context, cmds []*wire.Command, logged cha
 	for _, cmd := range cmds {
 		named = named && cmd.RequestID != ""
 	}
-	var results []apply.Result
-	err := g.untilDone(ctx, named, false, func(ctx context.Context, leader uint64) (err error) {
-		attempts := make([]*wire.Command, len(cmds))
-		for i, cmd := range cmds {
-			attempt := *cmd
-			attempts[i] = &attempt
+	var results []apply.Result // of those that are done
+	err := g.untilDone(ctx, named, false, func(ctx context.Context, leader uint64) error {
+		for len(results) < len(cmds) {
+			some := fitting(cmds[len(results):])
+			more, err := g.proposeAllAt(ctx, leader, some)
+			if err != nil {
+				return err
+			}
+			results = append(results, more...)
 		}
-		if leader == g.bridge.cfg.Self.ID {
-			results, err = g.Group.ProposeAll(ctx, attempts, nil)
-			return err
-		}
-		results, _, err = g.bring(ctx, leader, attempts)
-		return err
+		return nil
 	})
+	if err != nil && len(results) > 0 {
+		return nil, &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: err, Detail: fmt.Sprintf("%d of %d batches were written", len(results), len(cmds))}
+	}
 	if err == nil && logged != nil {
 		close(logged)
 	}
+	return results, err
+}
+
+// callBytes bounds the commands that go to the leader at a time, but for a single larger
+// one; headerBytes is what a command has beside its entries, at most.
+const (
+	callBytes   = 64 << 20
+	headerBytes = 256
+)
+
+// fitting returns the first commands, as many as go to the leader at a time.
+func fitting(cmds []*wire.Command) []*wire.Command {
+	size := 0
+	for n, cmd := range cmds {
+		if size += headerBytes + len(cmd.Entries.Raw()); size > callBytes && n > 0 {
+			return cmds[:n]
+		}
+	}
+	return cmds
+}
+
+// proposeAllAt is one attempt, each with commands of its own: one that is given up may still
+// be on its way.
+func (g *Group) proposeAllAt(ctx context.Context, leader uint64, cmds []*wire.Command) ([]apply.Result, error) {
+	attempts := make([]*wire.Command, len(cmds))
+	for i, cmd := range cmds {
+		attempt := *cmd
+		attempts[i] = &attempt
+	}
+	if leader == g.bridge.cfg.Self.ID {
+		return g.Group.ProposeAll(ctx, attempts, nil)
+	}
+	results, _, err := g.bring(ctx, leader, attempts)
 	return results, err
 }
 
@@ -104,10 +136,16 @@ func (g *Group) bring(ctx context.Context, leader uint64, cmds []*wire.Command) 
 	return results, timing, err
 }
 
-// callError is what a call that failed says of its commands: they may have been done.
+// callError is what a call that failed says of its commands: they may have been done, unless
+// the node got none of them.
 func callError(ctx context.Context, leader uint64, err error) error {
-	if status.Code(err) == codes.PermissionDenied { // refused at the door
+	var refused *peer.RefusedError
+	var notSent *peer.NotSentError
+	switch {
+	case errors.As(err, &refused):
 		return &sheaf.Error{Code: sheaf.NotLeader, Err: err, Detail: fmt.Sprintf("node %d does not take this node's calls; nothing was written", leader)}
+	case errors.As(err, &notSent):
+		return &sheaf.Error{Code: sheaf.NotLeader, Err: err, Detail: fmt.Sprintf("node %d, the leader, was not reached; nothing was written", leader)}
 	}
 	e := &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: err, Detail: fmt.Sprintf("node %d, the leader, was not heard of again", leader)}
 	if ctx.Err() != nil {

@@ -29,6 +29,8 @@ type Config struct {
 	// started before knows both.
 	Node    string `koanf:"node"`
 	Cluster string `koanf:"cluster"`
+	// Join names a node of the cluster that this one, which is new, is to become a member of.
+	Join string `koanf:"join"`
 	// Groups is into how many replica groups a new cluster divides its keys; 0 is one, or as
 	// many as the data directory was made with.
 	Groups int `koanf:"groups"`

@@ -33,6 +33,7 @@ var Settings = describe([]help{
 	{"admin_addr", "host:port of metrics, health and profiles; it never speaks TLS"},
 	{"node", "name of this node in its cluster"},
 	{"cluster", "first members of a new cluster, as name=host:port,…; the same on each of them, and not needed again"},
+	{"join", "peer address of any node of a cluster that this new node is to join, or name=host:port where peers use TLS"},
 	{"groups", "replica groups that a new cluster or node divides its keys into, at most 16; 0 is 1, or as many as there are"},
 	{"peer_addr", "host:port where the other nodes reach this one; the default is what the cluster setting says"},
 	{"peer_tls.cert", "PEM file of the node's certificate for other nodes, with its name as a DNS name"},

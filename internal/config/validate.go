@@ -58,6 +58,16 @@ func (c Config) validateCluster(v *validation) {
 	all := c.PeerTLS.Cert != "" && c.PeerTLS.Key != "" && c.PeerTLS.CA != ""
 	none := c.PeerTLS == PeerTLS{}
 	v.check(all || none, "peer_tls", "is incomplete: peer_tls.cert, peer_tls.key and peer_tls.ca belong together")
+	v.check(c.Join == "" || c.Cluster == "", "join", "and cluster exclude each other: cluster is for the first members of a new one")
+	v.check(c.Join == "" || c.Node != "" && c.PeerAddr != "", "join", "needs node, the name of this one, and peer_addr, where the others reach it")
+	if c.Join != "" {
+		_, addr, named := strings.Cut(c.Join, "=")
+		if !named {
+			addr = c.Join
+		}
+		_, _, err := net.SplitHostPort(addr)
+		v.check(err == nil, "join", "is %q: write host:port or name=host:port", c.Join)
+	}
 	v.check(c.Cluster == "" || c.Node != "", "node", "is missing beside cluster: say which of its members this node is")
 	if c.Cluster == "" || c.Node == "" {
 		return

@@ -152,6 +152,9 @@ func answerOf(result apply.Result) (Answer, error) {
 }
 
 func (c *Coordinator) accept(ctx context.Context, cmd *wire.Command) (Answer, error) {
+	if err := name(cmd); err != nil {
+		return Answer{}, err
+	}
 	parts := c.split(cmd)
 	known := 0
 	for _, part := range parts {

@@ -206,14 +206,28 @@ func (q *queue) proposeTo(group Group, parts []share, logged chan<- struct{}) {
 				q.putBack(again)
 			}
 			return
-		case errors.Is(err, sheaf.RateLimited), errors.Is(err, sheaf.NoSpace):
-			if q.pause() {
-				continue
+		case worthAnother(err) && q.pause():
+			// An attempt that is given up may still be on its way: the next has its own.
+			for i := range cmds {
+				attempt := *cmds[i]
+				cmds[i] = &attempt
 			}
+			continue
 		}
 		q.lost(parts, err)
 		return
 	}
+}
+
+// worthAnother says whether a round that failed may be proposed once more. Every accepted batch has a
+// request ID, so that also one whose outcome is unknown is applied once.
+func worthAnother(err error) bool {
+	for _, code := range []sheaf.Code{sheaf.RateLimited, sheaf.NoSpace, sheaf.NotLeader, sheaf.NotProposed, sheaf.OutcomeUnknown} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
 }
 
 func (q *queue) lost(parts []share, err error) {

@@ -188,8 +188,12 @@ func TestAFullQueueRefuses(t *testing.T) {
 func TestAnAcceptedRoundIsTriedUntilItIsIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &slowGroup{fail: func(n int) error {
-			if n < 3 {
-				return []error{sheaf.RateLimited, &sheaf.Error{Code: sheaf.NoSpace}, sheaf.RateLimited}[n]
+			refusals := []error{
+				sheaf.RateLimited, &sheaf.Error{Code: sheaf.NoSpace}, sheaf.RateLimited,
+				sheaf.NotLeader, &sheaf.Error{Code: sheaf.OutcomeUnknown}, sheaf.NotProposed, // another node leads
+			}
+			if n < len(refusals) {
+				return refusals[n]
 			}
 			return nil
 		}}
@@ -198,7 +202,7 @@ func TestAnAcceptedRoundIsTriedUntilItIsIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Close(context.Background())
-		if fmt.Sprint(g.rounds) != "[[a]]" || g.calls != 4 {
+		if fmt.Sprint(g.rounds) != "[[a]]" || g.calls != 7 {
 			t.Errorf("%d calls, rounds %v", g.calls, g.rounds)
 		}
 	})

@@ -37,18 +37,28 @@ func (c *Coordinator) putSeveral(ctx context.Context, cmd *wire.Command, stages 
 	start := time.Now()
 	defer func() { stages.Since(telemetry.Log, start) }()
 	if len(parts) > 1 {
-		if cmd.RequestID == "" {
-			id, err := uuid.NewV7()
-			if err != nil {
-				return Answer{}, &sheaf.Error{Code: sheaf.Internal, Detail: "draw a request ID", Err: err}
-			}
-			cmd.RequestID = "v7-" + id.String() // by it the groups know the batch
+		if err := name(cmd); err != nil {
+			return Answer{}, err
 		}
 		if cmd.Level == sheaf.Sequential {
 			return c.putParts(ctx, cmd, parts)
 		}
 	}
 	return c.putAtomic(ctx, cmd, parts)
+}
+
+// name gives a batch a request ID if its caller gave none: one that is sent more than once must
+// have one.
+func name(cmd *wire.Command) error {
+	if cmd.RequestID != "" {
+		return nil
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return &sheaf.Error{Code: sheaf.Internal, Detail: "draw a request ID", Err: err}
+	}
+	cmd.RequestID = "v7-" + id.String()
+	return nil
 }
 
 // putAtomic writes all parts or none. The work goes on when the caller gives up: what it has

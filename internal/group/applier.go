@@ -67,6 +67,9 @@ func (g *Group) do(t *task) error {
 		if err != nil {
 			return fmt.Errorf("apply log entry %d: %w", e.Index, err)
 		}
+		if e.Conf != nil || len(e.Data) > 0 && changesMembers(wire.Kind(e.Data[0])) {
+			g.changed()
+		}
 		g.clock.Store(g.out.Meta.Clock)
 		g.stateMS.Store(g.out.Meta.NowMS)
 		g.applied.Store(e.Index)
@@ -98,16 +101,26 @@ func (p *proposal) settle(err error) {
 // applyEntry applies one log entry. The command of a caller here need not be decoded again.
 func (g *Group) applyEntry(e *replica.Committed, w waiter) (apply.Result, error) {
 	switch {
+	case e.Conf != nil || len(e.Data) == 0:
+		// Whoever waits proposed a change of the replicas, perhaps in vain.
+		return apply.Result{}, applyOwn(g.store, e.Conf, e.Index, e.Term, &g.out)
 	case w.p != nil:
 		return applyCommand(g.store, w.command(), e.Index, e.Term, &g.out)
-	case e.Conf == nil && len(e.Data) > 0:
-		cmd, err := wire.DecodeCommand(e.Data)
-		if err != nil {
-			return apply.Result{}, err
-		}
-		return applyCommand(g.store, &cmd, e.Index, e.Term, &g.out)
 	}
-	return apply.Result{}, applyOwn(g.store, e.Conf, e.Index, e.Term, &g.out)
+	cmd, err := wire.DecodeCommand(e.Data)
+	if err != nil {
+		return apply.Result{}, err
+	}
+	return applyCommand(g.store, &cmd, e.Index, e.Term, &g.out)
+}
+
+func changesMembers(kind wire.Kind) bool { return kind == wire.Join || kind == wire.Leave }
+
+// changed tells the node that the cluster's members or the group's replicas may be others.
+func (g *Group) changed() {
+	if g.cfg.Changed != nil {
+		g.cfg.Changed()
+	}
 }
 
 // applyCommand decides, then writes.

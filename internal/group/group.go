@@ -69,6 +69,9 @@ type Config struct {
 	// Place is where states come from and go to, as a whole; nil in a group that will never
 	// have another replica.
 	Place Place
+	// Changed, if not nil, is called when the members of the cluster, in its first group, or
+	// this group's replicas may have changed. It must not wait.
+	Changed func()
 	// TailBytes of the newest log entries stay in memory for replicas that are behind.
 	TailBytes int64
 	// Limits stamps retention and the number of rows into commands.

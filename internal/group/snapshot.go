@@ -41,8 +41,11 @@ const copyAge = time.Minute
 func (c *copies) snapshot() (*pb.Snapshot, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	first := c.g.loop.core.Status().First
-	if s := c.current; s != nil && s.GetMetadata().GetIndex()+1 >= first && time.Since(c.made) < copyAge {
+	core := c.g.loop.core
+	first := core.Status().First
+	// A replica does not take a state in which it is none of the group's.
+	if s := c.current; s != nil && s.GetMetadata().GetIndex()+1 >= first && time.Since(c.made) < copyAge &&
+		s.GetMetadata().GetConfState().Equivalent(core.Conf()) == nil {
 		c.sending[string(s.GetData())]++
 		return s, nil
 	}
@@ -153,5 +156,6 @@ func (g *Group) install(a *replica.Append) error {
 	g.applied.Store(meta.Index)
 	g.cfg.Logger.Info("state of another replica taken over", "group", g.cfg.ID, "index", index, "took_ms", time.Since(began).Milliseconds())
 	g.cfg.Journal.write(g, a)
+	g.changed()
 	return nil
 }

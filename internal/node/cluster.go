@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +9,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"strings"
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
@@ -48,23 +51,57 @@ func (n *Node) join(ctx context.Context) error {
 		}
 	}
 	switch {
-	case n.dir.fresh && members == nil:
-		return nil // a node alone
-	case n.dir.fresh:
+	case n.dir.fresh && n.cfg.Join != "":
+		return n.joinCluster(ctx)
+	case n.dir.fresh && members != nil:
 		return n.form(ctx, members)
+	case id.Cluster == "" && members != nil:
+		return fmt.Errorf("the data directory %s is that of a node alone: start it with --node and --peer-addr only, and have the others join it", n.dir.path)
+	case id.Cluster == "" && n.cfg.Node != "":
+		return n.beOne()
+	case id.Cluster == "":
+		return nil // a node alone that nobody can join
 	case members != nil && !sameMembers(members, id.Members):
-		return fmt.Errorf("the data directory %s belongs to a cluster of other members: start without --cluster, or choose another --data-dir", n.dir.path)
-	case n.cfg.Node != "" && len(id.Members) > 0 && n.cfg.Node != id.name():
-		return fmt.Errorf("the data directory %s is that of node %s, not of %s: choose another --data-dir", n.dir.path, id.name(), n.cfg.Node)
-	case len(id.Members) == 0:
-		return nil
+		return fmt.Errorf("the data directory %s belongs to a cluster that began with other members: start without --cluster, or choose another --data-dir", n.dir.path)
+	case n.cfg.Node != "" && n.cfg.Node != id.self().Name:
+		return fmt.Errorf("the data directory %s is that of node %s, not of %s: choose another --data-dir", n.dir.path, id.self().Name, n.cfg.Node)
 	}
+	known := id.Known
+	if known == nil {
+		known = id.Members
+	}
+	if err := n.connect(known); err != nil {
+		return err
+	}
+	n.bridge.Formed(id.Cluster, known)
+	return nil
+}
+
+// beOne makes a node that is alone a cluster of one, which others can join.
+func (n *Node) beOne() error {
+	id := &n.dir.identity
+	addr := n.cfg.PeerAddr
+	if addr == "" {
+		addr = defaultPeerAddr
+	}
+	me := cluster.Member{ID: id.ID, Name: n.cfg.Node, Addr: addr, Disk: id.NodeID}
+	id.Members = []cluster.Member{me}
+	id.Cluster = cluster.NameOf(id.Members, id.Groups)
 	if err := n.connect(id.Members); err != nil {
 		return err
 	}
 	n.bridge.Formed(id.Cluster, id.Members)
-	return nil
+	if n.dir.fresh {
+		return nil // it is written when the log is there
+	}
+	return n.dir.writeIdentity()
 }
+
+// defaultPeerAddr is where other nodes reach one that was not told.
+const defaultPeerAddr = "127.0.0.1:7453"
+
+// cutName splits name=host:port.
+func cutName(text string) (name, addr string, named bool) { return strings.Cut(text, "=") }
 
 func sameMembers(given, own []cluster.Member) bool {
 	if len(given) != len(own) {
@@ -116,14 +153,11 @@ func (n *Node) form(ctx context.Context, members []cluster.Member) error {
 // connect listens for the other nodes and knows where they are.
 func (n *Node) connect(members []cluster.Member) error {
 	id := &n.dir.identity
-	addr := n.cfg.PeerAddr
-	if addr == "" {
-		for _, m := range members {
-			if m.ID == id.ID {
-				addr = m.Addr
-			}
-		}
+	at := slices.IndexFunc(members, func(m cluster.Member) bool { return m.ID == id.ID })
+	if at < 0 {
+		return fmt.Errorf("the data directory %s is that of a node that was removed from its cluster: empty it to join again, under a new number", n.dir.path)
 	}
+	addr := cmp.Or(n.cfg.PeerAddr, members[at].Addr)
 	serverTLS, clientTLS, err := loadPeerTLS(n.cfg.PeerTLS)
 	if err != nil {
 		return err
@@ -133,13 +167,10 @@ func (n *Node) connect(members []cluster.Member) error {
 		return fmt.Errorf("listen on %s: %w: choose another address with --peer-addr", addr, err)
 	}
 	n.ports.peer = listener
-	n.bridge, err = cluster.NewBridge(cluster.Config{
-		Self:    peer.Identity{ID: id.ID, Name: id.name(), Disk: id.NodeID},
-		Members: members, Groups: id.Groups, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
+	n.bridge = cluster.NewBridge(cluster.Config{
+		Self:    peer.Identity{ID: id.ID, Name: members[at].Name, Disk: id.NodeID},
+		Members: members, Groups: id.Groups, Admit: n.admit, Answer: n.answer, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
 	})
-	if err != nil {
-		return err
-	}
 	n.run("peer", func() error { return n.bridge.Server().Serve(listener) })
 	return nil
 }
@@ -162,13 +193,13 @@ func loadPeerTLS(files config.PeerTLS) (server, client *tls.Config, err error) {
 		return nil, nil, errors.New("the nodes' CA " + files.CA + " holds no PEM certificate")
 	}
 	both := &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"},
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert},
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, RootCAs: pool,
 	}
 	return both, both, nil
 }
 
-// voters are the first replicas of the node's group.
+// voters are the first replicas of the node's groups.
 func (n *Node) voters() []uint64 {
 	if len(n.dir.identity.Members) == 0 {
 		return []uint64{n.dir.identity.ID}

@@ -25,10 +25,20 @@ type trio struct {
 
 func newTrio(t *testing.T, store string, tailBytes int64) *trio {
 	t.Helper()
-	return newTrioOf(t, store, 1, tailBytes)
+	tr := prepareTrio(t, store, 1, tailBytes)
+	tr.start(0, 1, 2)
+	return tr
 }
 
-func newTrioOf(t *testing.T, store string, groups int, tailBytes int64) *trio {
+func newTrioOf(t *testing.T, store string, groups int) *trio {
+	t.Helper()
+	tr := prepareTrio(t, store, groups, 0)
+	tr.start(0, 1, 2)
+	return tr
+}
+
+// prepareTrio leaves them to be started.
+func prepareTrio(t *testing.T, store string, groups int, tailBytes int64) *trio {
 	t.Helper()
 	tr := &trio{t: t, tailBytes: tailBytes}
 	var members []string
@@ -46,7 +56,6 @@ func newTrioOf(t *testing.T, store string, groups int, tailBytes int64) *trio {
 			tr.stop(i)
 		}
 	})
-	tr.start(0, 1, 2)
 	return tr
 }
 
@@ -130,7 +139,7 @@ func TestAnyNodeTakesWritesAndReads(t *testing.T) {
 
 // TestABatchOverSeveralGroupsIsOneBatch on every node, through restarts.
 func TestABatchOverSeveralGroupsIsOneBatch(t *testing.T) {
-	tr := newTrioOf(t, "pebble", 4, 0)
+	tr := newTrioOf(t, "pebble", 4)
 	const keys = 40
 	for round := range 6 {
 		if round == 3 {
@@ -187,6 +196,37 @@ func TestAnotherNumberOfGroupsIsRefused(t *testing.T) {
 	if n := start(t, cfg); len(n.hosted) != 2 {
 		t.Errorf("it has %d groups", len(n.hosted))
 	}
+}
+
+// TestNodesSpeakTLS: with the certificates that the settings name, and with no others.
+func TestNodesSpeakTLS(t *testing.T) {
+	tr := prepareTrio(t, "memory", 1, 0)
+	a := newAuthority(t)
+	for i := range tr.cfgs {
+		name := tr.cfgs[i].Node
+		a.sign(name, false)
+		tr.cfgs[i].PeerTLS = config.PeerTLS{Cert: a.path(name + ".crt"), Key: a.path(name + ".key"), CA: a.path("ca.crt")}
+	}
+	tr.start(0, 1, 2)
+	for i := range tr.nodes {
+		tr.put(i, "a", fmt.Sprint(i))
+		tr.mustHave((i+1)%3, "a", fmt.Sprint(i))
+	}
+	// A node that shows another's certificate is cut off.
+	tr.stop(2)
+	right := tr.cfgs[2].PeerTLS
+	tr.cfgs[2].PeerTLS.Cert, tr.cfgs[2].PeerTLS.Key = a.path("n1.crt"), a.path("n1.key")
+	tr.start(2)
+	tr.put(0, "a", "without it")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if item, err := tr.client(2).Get(ctx, []byte("a")); err == nil {
+		t.Errorf("it reads %q", item.Value)
+	}
+	tr.stop(2)
+	tr.cfgs[2].PeerTLS = right
+	tr.start(2)
+	tr.mustHave(2, "a", "without it")
 }
 
 func TestNodesComeAndGo(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,19 +51,24 @@ type identity struct {
 	// in a node alone.
 	ID uint64 `json:"id"`
 	// Groups is how many the node has a replica of: all of them.
-	Groups  int              `json:"groups"`
-	Cluster string           `json:"cluster,omitempty"`
+	Groups  int    `json:"groups"`
+	Cluster string `json:"cluster,omitempty"`
+	// Members are the first of the cluster, if this node is one of them: a state that is
+	// begun anew begins with them. Known are those of now.
 	Members []cluster.Member `json:"members,omitempty"`
+	Known   []cluster.Member `json:"known,omitempty"`
+	// Joined: the node came later. Its states come from other nodes.
+	Joined bool `json:"joined,omitempty"`
 }
 
-// name is the node's in its cluster.
-func (i *identity) name() string {
-	for _, m := range i.Members {
+// self is the node in its cluster.
+func (i *identity) self() cluster.Member {
+	for _, m := range slices.Concat(i.Known, i.Members) {
 		if m.ID == i.ID {
-			return m.Name
+			return m
 		}
 	}
-	return ""
+	return cluster.Member{}
 }
 
 const dataFormat = 2
@@ -158,15 +164,19 @@ func (d *dataDir) claim() error {
 	if !d.fresh {
 		return nil
 	}
+	d.fresh = false
+	if err := d.writeIdentity(); err != nil {
+		return err
+	}
+	return ignoreMissing(d.fs.Remove(d.file(formingFile)))
+}
+
+func (d *dataDir) writeIdentity() error {
 	data, err := json.MarshalIndent(d.identity, "", "  ")
 	if err != nil {
 		return err
 	}
-	d.fresh = false
-	if err := d.write(identityFile, append(data, '\n')); err != nil {
-		return err
-	}
-	return ignoreMissing(d.fs.Remove(d.file(formingFile)))
+	return d.write(identityFile, append(data, '\n'))
 }
 
 // forming makes the node's ID durable before another node hears of it: from then on this

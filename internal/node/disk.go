@@ -210,8 +210,7 @@ func (g *diskGuard) keepBallast() {
 	g.ballast = true
 }
 
-func (n *Node) swapState(from, to string) {
-	if now := n.state.Load(); *now == from {
-		n.state.CompareAndSwap(now, &to)
-	}
+func (n *Node) swapState(from, to string) bool {
+	now := n.state.Load()
+	return *now == from && n.state.CompareAndSwap(now, &to)
 }

@@ -64,7 +64,7 @@ func (n *Node) listen() error {
 	n.metrics.RegisterNode(n.sample)
 	n.rpc = rpc.New(rpc.Config{
 		Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireRequestID: n.cfg.RequireRequestID,
-		Metrics: n.metrics, Status: n.status, Credentials: creds, Tracing: n.opts.Tracing, Logger: n.opts.Logger,
+		Metrics: n.metrics, Cluster: n, Status: n.status, Credentials: creds, Tracing: n.opts.Tracing, Logger: n.opts.Logger,
 	})
 	n.web = web.Server(&n.api, n.cfg.HTTPAddr, n.opts.Logger)
 	n.web.TLSConfig = tlsConfig
@@ -172,6 +172,7 @@ func (n *Node) sample() telemetry.NodeSample {
 		s.DurableIndex += g.Durable
 		s.Clock = max(s.Clock, g.Meta.Clock)
 		s.RequestIDs += g.Meta.Rows
+		s.Groups = append(s.Groups, telemetry.GroupSample{ID: h.id, Leads: h.group.Leads()})
 	}
 	return s
 }

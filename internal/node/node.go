@@ -53,8 +53,9 @@ type Node struct {
 	opts    Options
 	dir     *dataDir
 	disk    *diskGuard
-	hosted  []*hosted       // by group
-	bridge  *cluster.Bridge // nil in a node alone
+	hosted  []*hosted           // by group
+	groups  []coordinator.Group // the same as the coordinator sees them
+	bridge  *cluster.Bridge     // nil in a node alone
 	log     *wal.Log
 	journal *group.Journal
 	core    *coordinator.Coordinator
@@ -71,6 +72,11 @@ type Node struct {
 	serving  sync.WaitGroup         // the goroutines that run the faces
 	failOnce sync.Once
 	failure  error
+	life     context.Context // until Stop
+	end      context.CancelFunc
+	watching sync.WaitGroup
+	up       atomic.Bool   // groups are there
+	news     chan struct{} // one token when the members may have changed
 	done     chan struct{} // closed when the node has failed or stopped
 	stopOnce sync.Once
 	stopErr  error
@@ -83,6 +89,7 @@ const (
 	stateServing    = "serving"
 	stateNoSpace    = "no space"
 	stateDraining   = "draining"
+	stateRemoved    = "removed from the cluster"
 	// stateDamaged: a damaged file was found; what can be read is still served.
 	stateDamaged = "damaged"
 )
@@ -99,9 +106,10 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{
-		cfg: cfg, opts: opts, began: time.Now(), done: make(chan struct{}),
+		cfg: cfg, opts: opts, began: time.Now(), done: make(chan struct{}), news: make(chan struct{}, 1),
 		gate: admission.NewGate(cfg.Limits.InFlightBytes),
 	}
+	n.life, n.end = context.WithCancel(context.Background())
 	n.setState(stateRecovering)
 	if err := n.start(ctx); err != nil {
 		n.release()
@@ -140,8 +148,13 @@ func (n *Node) start(ctx context.Context) error {
 			return err
 		}
 	}
+	n.groups = n.reached()
+	n.up.Store(true)
+	if n.bridge != nil {
+		n.watching.Go(n.watchMembers)
+	}
 	n.core = coordinator.New(coordinator.Config{
-		Groups: n.reached(), Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
+		Groups: n.groups, Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
 		EventualBytes: n.cfg.Eventual.QueueBytes, EventualWindow: n.cfg.Eventual.Window, Logger: n.opts.Logger,
 	})
 	n.serve()
@@ -165,8 +178,10 @@ func (n *Node) open(id uint64) error {
 		return err
 	}
 	n.hosted = append(n.hosted, h)
-	if err := group.Seed(h.place.current(), n.voters()); err != nil {
-		return fmt.Errorf("begin the %s store: %w", n.cfg.Store, err)
+	if !n.dir.identity.Joined { // else it comes from another node
+		if err := group.Seed(h.place.current(), n.voters()); err != nil {
+			return fmt.Errorf("begin the %s store: %w", n.cfg.Store, err)
+		}
 	}
 	h.recovery = group.NewRecovery(id, h.place.current(), n.tailBytes(), n.opts.Logger)
 	h.recovery.Adopted(h.place.state.Adopted)
@@ -178,7 +193,7 @@ func (n *Node) startGroup(ctx context.Context, h *hosted) (err error) {
 	h.group, err = group.Start(ctx, group.Config{
 		ID: h.id, Replica: n.dir.identity.ID, Store: h.place.current(), Log: n.log, Journal: n.journal,
 		Saved: h.saved, Incarnation: uint64(n.began.UnixNano()),
-		Send: n.sender(h.id), Place: h.place, TailBytes: n.tailBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
+		Send: n.sender(h.id), Place: h.place, Changed: n.changed, TailBytes: n.tailBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
 		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, LogMostBytes: n.disk.sizes.logMost, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
 	})
 	return err
@@ -283,6 +298,8 @@ func (n *Node) stop(ctx context.Context) error {
 	defer cancel()
 	n.drainFaces(ctx)
 	n.core.Close(ctx)
+	n.end()
+	n.watching.Wait()
 	if err := n.stopGroups(); err != nil {
 		return err // the process is about to end, and with it everything that is open
 	}
@@ -326,6 +343,7 @@ func (n *Node) stopGroups() error {
 // release closes whatever is open. It is also the way out of a failed start.
 func (n *Node) release() error {
 	var errs []error
+	n.end()
 	n.ports.close()
 	if n.rpc != nil {
 		n.rpc.Stop()

@@ -258,3 +258,14 @@ func TestAFailedNodeSaysWhy(t *testing.T) {
 		t.Errorf("Stop of a failed node: %v", err)
 	}
 }
+
+func clientOf(t *testing.T, n *Node) *client.Client {
+	t.Helper()
+	addr, _, _ := n.Addrs()
+	c, err := client.New(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}

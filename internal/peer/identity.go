@@ -1,13 +1,8 @@
 package peer
 
 import (
-	"context"
+	"encoding/json"
 	"fmt"
-	"strconv"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 )
 
 // Identity says who a node is.
@@ -21,38 +16,109 @@ type Identity struct {
 	Disk string
 }
 
-// Every call carries who calls, and whom he thinks that he calls.
-const (
-	clusterKey = "sheaf-cluster"
-	idKey      = "sheaf-node"
-	nameKey    = "sheaf-node-name"
-	diskKey    = "sheaf-disk"
-	toKey      = "sheaf-to"
-)
-
-func (id Identity) metadata(to uint64) metadata.MD {
-	return metadata.Pairs(clusterKey, id.Cluster, idKey, strconv.FormatUint(id.ID, 10),
-		nameKey, id.Name, diskKey, id.Disk, toKey, strconv.FormatUint(to, 10))
-}
-
-// identityOf reads who calls, and whom.
-func identityOf(ctx context.Context) (from Identity, to uint64, err error) {
-	md, _ := metadata.FromIncomingContext(ctx)
-	one := func(key string) string {
-		if values := md.Get(key); len(values) == 1 {
-			return values[0]
-		}
-		return ""
-	}
-	from = Identity{Cluster: one(clusterKey), Name: one(nameKey), Disk: one(diskKey)}
-	if from.ID, err = strconv.ParseUint(one(idKey), 10, 64); err == nil {
-		to, err = strconv.ParseUint(one(toKey), 10, 64)
-	}
-	if err != nil || from.Disk == "" {
-		return Identity{}, 0, status.Error(codes.Unauthenticated, "the caller does not say which node it is: this address is for the nodes of a cluster")
-	}
-	return from, to, nil
-}
-
 // String reads "n1 (1)".
 func (id Identity) String() string { return fmt.Sprintf("%s (%d)", id.Name, id.ID) }
+
+// protocol is what both ends must speak. TLS names it too (ALPN), so that another server on
+// this address is found out by the handshake.
+const protocol = "sheaf-peer/1"
+
+// purpose is what a connection is for.
+type purpose string
+
+const (
+	forUrgent purpose = "urgent"
+	forBulk   purpose = "bulk"
+	forCalls  purpose = "call"
+	forState  purpose = "state"
+	forMeet   purpose = "meet"
+)
+
+// greeting is the first frame of every connection.
+type greeting struct {
+	Protocol string  `json:"protocol"`
+	Cluster  string  `json:"cluster"`
+	ID       uint64  `json:"id"`
+	Name     string  `json:"name"`
+	Disk     string  `json:"disk"`
+	To       uint64  `json:"to"`
+	Purpose  purpose `json:"purpose"`
+}
+
+func greetingOf(self Identity, to uint64, what purpose) greeting {
+	return greeting{Protocol: protocol, Cluster: self.Cluster, ID: self.ID, Name: self.Name, Disk: self.Disk, To: to, Purpose: what}
+}
+
+func (g *greeting) identity() Identity {
+	return Identity{Cluster: g.Cluster, ID: g.ID, Name: g.Name, Disk: g.Disk}
+}
+
+// The codes of a refusal.
+const (
+	// codeGreeting: what came is no greeting of this protocol.
+	codeGreeting = "greeting"
+	// codeCertificate: the caller's certificate does not have the name that he gives.
+	codeCertificate = "certificate"
+	// codeAdmission: the node does not want to hear this caller.
+	codeAdmission = "admission"
+)
+
+// maxDetailBytes bounds what a refusal says.
+const maxDetailBytes = 4 << 10
+
+// RefusedError says that the other node did not let this one in: nothing that was to be sent
+// has reached it.
+type RefusedError struct {
+	// Code is greeting, certificate or admission.
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// Error says why, in the other node's words.
+func (e *RefusedError) Error() string { return "refused: " + e.Detail }
+
+func refuse(code, format string, args ...any) *RefusedError {
+	detail := fmt.Sprintf(format, args...)
+	return &RefusedError{code, detail[:min(len(detail), maxDetailBytes)]}
+}
+
+// parseGreeting reads the first frame of a connection.
+func parseGreeting(data []byte) (greeting, *RefusedError) {
+	var g greeting
+	if err := json.Unmarshal(data, &g); err != nil {
+		return g, refuse(codeGreeting, "the caller does not say which node it is: this address is for the nodes of a cluster")
+	}
+	if g.Protocol != protocol {
+		return g, refuse(codeGreeting, "the caller speaks %.40q, and this node %q: run the same version on both", g.Protocol, protocol)
+	}
+	if g.Disk == "" || g.ID == 0 && g.Purpose != forMeet { // who wants to join has no number yet
+		return g, refuse(codeGreeting, "the caller does not say which node it is")
+	}
+	switch g.Purpose {
+	case forUrgent, forBulk, forCalls, forState, forMeet:
+		return g, nil
+	}
+	return g, refuse(codeGreeting, "this node does not know what a connection is for that is to be %.40q: run the same version on both", g.Purpose)
+}
+
+// parseVerdict reads the answer to a greeting: an empty frame admits.
+func parseVerdict(data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	var e RefusedError
+	if err := json.Unmarshal(data, &e); err != nil {
+		return fmt.Errorf("answer to the greeting: %w", err)
+	}
+	return &e
+}
+
+// NotSentError says that nothing of what was to be sent can have been acted upon: the other
+// node was not reached, or did not get it whole.
+type NotSentError struct{ Err error }
+
+// Error says so, and why.
+func (e *NotSentError) Error() string { return "not sent: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *NotSentError) Unwrap() error { return e.Err }

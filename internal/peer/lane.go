@@ -2,17 +2,37 @@ package peer
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 )
+
+// Lane is one of the ways to another node.
+type Lane int
+
+// The lanes.
+const (
+	// Urgent is for what is small and must not wait.
+	Urgent Lane = iota
+	// Bulk is for log entries.
+	Bulk
+	lanes
+)
+
+// lanePurposes are what the connections of lanes are for.
+var lanePurposes = [lanes]purpose{Urgent: forUrgent, Bulk: forBulk}
+
+// laneBytes bounds what waits in one lane, or is being written. A frame more is lost, and
+// with it the wish to keep a node supplied that does not keep up.
+const laneBytes = 256 << 20
 
 // lane is what waits to be sent to one node.
 type lane struct {
 	mu     sync.Mutex
 	frames [][][]byte
+	// bytes are those of frames, and of what was taken and is not yet written.
 	bytes  int
 	signal chan struct{} // holds one token when frames may not be empty
 }
@@ -21,9 +41,12 @@ func newLane() *lane { return &lane{signal: make(chan struct{}, 1)} }
 
 // put adds a frame, false if there is no room.
 func (l *lane) put(parts [][]byte) bool {
-	size := 0
-	for _, part := range parts {
-		size += len(part)
+	size := sizeOf(parts)
+	if size == 0 {
+		return true // it would be a pulse
+	}
+	if size > maxFrameBytes {
+		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -39,75 +62,136 @@ func (l *lane) put(parts [][]byte) bool {
 	return true
 }
 
-func (l *lane) take() [][][]byte {
+// take empties the lane. Its room is given back by written.
+func (l *lane) take() (frames [][][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	frames := l.frames
-	l.frames, l.bytes = nil, 0
+	frames, l.frames = l.frames, nil
 	return frames
 }
 
-// redialEvery is how long a lane waits before it opens its stream again.
-const redialEvery = 50 * time.Millisecond
+// written gives back the room of frames that were taken.
+func (l *lane) written(frames [][][]byte) {
+	size := 0
+	for _, parts := range frames {
+		size += sizeOf(parts)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bytes -= size
+}
 
-// run sends what is put into a lane until ctx ends.
-func (c *Client) run(ctx context.Context, r *remote, l *lane) {
-	told := false // that the node cannot be reached
-	for ctx.Err() == nil {
-		if c.self().Cluster == "" { // nobody would take anything
-			l.take()
-			select {
-			case <-ctx.Done():
-			case <-time.After(redialEvery):
+// forget empties the lane for good.
+func (l *lane) forget() { l.written(l.take()) }
+
+const (
+	// redialEvery is how long a lane waits before it is dialed again, and refusedPause how
+	// long at most if it was refused, which may last, and costs both sides a handshake.
+	redialEvery  = 50 * time.Millisecond
+	refusedPause = time.Second
+)
+
+// run sends what is put into a lane until the node is closed.
+func (r *remote) run(which Lane) {
+	l, pause := r.lanes[which], redialEvery
+	for r.ctx.Err() == nil {
+		if r.client.self().Cluster == "" { // nobody would take anything
+			l.forget()
+		} else if err := r.carry(which); r.ctx.Err() == nil {
+			r.laneDown(which, err)
+			l.forget() // what waits is old by the time that the node is back
+			r.client.lost(r.id)
+			var refused *RefusedError
+			if errors.As(err, &refused) {
+				pause = min(2*pause, refusedPause)
+			} else {
+				pause = redialEvery
 			}
-			continue
 		}
-		stream, err := c.open(ctx, r)
-		if err == nil {
-			if told {
-				c.logger.Info("node is back", "node", r.id, "addr", r.addr)
-			}
-			told = false
-			err = l.drain(ctx, stream)
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		if !told {
-			c.logger.Warn("node cannot be reached", "node", r.id, "addr", r.addr, "err", err)
-			told = true
-		}
-		l.take() // what waits is old by the time that the node is back
-		c.lost(r.id)
 		select {
-		case <-ctx.Done():
-		case <-time.After(redialEvery):
+		case <-r.ctx.Done():
+		case <-time.After(pause):
 		}
 	}
 }
 
-func (c *Client) open(ctx context.Context, r *remote) (grpc.ClientStream, error) {
-	ctx = metadata.NewOutgoingContext(ctx, c.self().metadata(r.id))
-	return r.conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, framesMethod)
+// carry dials and sends until the connection ends, and returns why.
+func (r *remote) carry(which Lane) error {
+	c, err := r.dial(r.ctx, lanePurposes[which])
+	if err != nil {
+		return err
+	}
+	r.laneUp(which)
+	err = r.lanes[which].drain(r.ctx, c)
+	if which == Urgent {
+		r.calls.cut() // nobody is there to answer them, or somebody new
+	}
+	return err
 }
 
-// drain sends until the stream ends, and returns why.
-func (l *lane) drain(ctx context.Context, stream grpc.ClientStream) error {
-	ended := make(chan error, 1)
-	go func() { ended <- stream.RecvMsg(&in{}) }() // nothing comes but the end
+var errSilent = fmt.Errorf("there was no sign of life for %v", silence)
+
+// drain sends until the connection ends, closes it, and returns why it ended. A pulse is an
+// empty frame, which the other side gives back.
+func (l *lane) drain(ctx context.Context, c *conn) error {
+	defer context.AfterFunc(ctx, c.close)()
+	var answered atomic.Int64
+	var why error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		why = c.countPulses(&answered)
+	}()
+	defer func() { c.close(); <-ended }()
+
+	ticker := time.NewTicker(pulseEvery)
+	defer ticker.Stop()
+	asked, askedAt := int64(0), time.Time{}
 	for {
+		pulse := false
 		select {
 		case <-l.signal:
-		case err := <-ended:
-			return err
+		case <-ticker.C:
+			if pulse = answered.Load() == asked; !pulse && time.Since(askedAt) > silence {
+				return errSilent
+			}
+		case <-ended:
+			return why
 		case <-ctx.Done():
-			<-ended
 			return ctx.Err()
 		}
-		for _, parts := range l.take() {
-			if err := stream.SendMsg(&out{parts}); err != nil {
-				return <-ended
-			}
+		frames := l.take()
+		for _, parts := range frames {
+			c.out.add(parts...)
 		}
+		if pulse {
+			asked++
+			c.out.add()
+		}
+		if c.out.size == 0 {
+			continue
+		}
+		err := c.flush()
+		l.written(frames)
+		if err != nil {
+			return err
+		}
+		if pulse { // before that, it had not left
+			askedAt = time.Now()
+		}
+	}
+}
+
+// countPulses receives until the connection ends. Nothing comes but pulses.
+func (c *conn) countPulses(n *atomic.Int64) error {
+	for {
+		frame, err := c.receive()
+		if err != nil {
+			return err
+		}
+		if len(frame) > 0 {
+			return errors.New("the node answered on a lane, which goes one way")
+		}
+		n.Add(1)
 	}
 }

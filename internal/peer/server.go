@@ -4,29 +4,20 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"log/slog"
-	"math"
 	"net"
-	"slices"
+	"sync"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/status"
 )
 
 // Handler is what a node does with what others send.
 type Handler interface {
 	// Admit says why a caller is refused, or nil; to is the node that he means to call.
-	// It is asked at the beginning of everything that follows.
+	// It is asked once for each connection, but for those to meet.
 	Admit(from Identity, to uint64) error
 	// Frame takes a frame; it must not wait. It keeps the bytes.
 	Frame(from uint64, frame []byte)
-	// Call answers a call. It keeps the bytes.
+	// Call answers a call. It keeps the bytes. ctx ends when the caller has gone.
 	Call(ctx context.Context, from uint64, request []byte) ([]byte, error)
 	// State takes a state: the pieces in order until io.EOF, or the error that ended it.
 	State(ctx context.Context, from uint64, next func() ([]byte, error)) error
@@ -34,152 +25,167 @@ type Handler interface {
 	Meet(from Identity, request []byte) ([]byte, error)
 }
 
-const (
-	service      = "sheaf.peer.v1.Peer"
-	framesMethod = "/" + service + "/Frames"
-	callMethod   = "/" + service + "/Call"
-	stateMethod  = "/" + service + "/State"
-	meetMethod   = "/" + service + "/Meet"
-)
-
-// windowBytes is how much of one stream, and of one connection, may be on its way: a batch
-// need not wait for the acknowledgement of its first half.
-const windowBytes = 16 << 20
+// maxStrangers bounds the connections that are not admitted. A further one waits to be
+// accepted.
+const maxStrangers = 128
 
 // Server takes what other nodes send.
 type Server struct {
-	grpc    *grpc.Server
 	handler Handler
-	tls     bool
+	tls     *tls.Config
+	logger  *slog.Logger
+
+	ctx  context.Context // until Stop
+	stop context.CancelFunc
+	// strangers has an element for each connection that is not admitted.
+	strangers chan struct{}
+
+	mu       sync.Mutex
+	listener net.Listener
+	conns    map[net.Conn]bool
+	lanes    map[laneOf]*laneIn
+	stopped  bool
+	toldAt   time.Time // see complain
+	serving  sync.WaitGroup
 }
 
 // NewServer returns a server. tlsConfig, if not nil, must ask for the caller's certificate,
 // one of whose names must be the node's; without it the network is trusted.
 func NewServer(handler Handler, tlsConfig *tls.Config, logger *slog.Logger) *Server {
-	s := &Server{handler: handler, tls: tlsConfig != nil}
-	options := []grpc.ServerOption{
-		grpc.ForceServerCodecV2(codec{}),
-		grpc.MaxRecvMsgSize(math.MaxInt32), grpc.MaxSendMsgSize(math.MaxInt32),
-		grpc.InitialWindowSize(windowBytes), grpc.InitialConnWindowSize(windowBytes),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveEvery, Timeout: keepaliveWait}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveEvery / 2, PermitWithoutStream: true}),
+	s := &Server{
+		handler: handler, tls: ownProtocol(tlsConfig), logger: logger,
+		strangers: make(chan struct{}, maxStrangers),
+		conns:     make(map[net.Conn]bool), lanes: make(map[laneOf]*laneIn),
 	}
-	if tlsConfig != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(tlsConfig)))
-	}
-	s.grpc = grpc.NewServer(options...)
-	s.grpc.RegisterService(&grpc.ServiceDesc{
-		ServiceName: service, HandlerType: (*any)(nil),
-		Streams: []grpc.StreamDesc{
-			{StreamName: "Frames", ClientStreams: true, Handler: s.method(s.frames)},
-			{StreamName: "Call", Handler: s.method(s.call)},
-			{StreamName: "State", ClientStreams: true, Handler: s.method(s.state)},
-			{StreamName: "Meet", Handler: s.meet},
-		},
-	}, nil)
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
 
-// keepaliveEvery is how often an idle connection is tried, and keepaliveWait how long the
-// answer may take before it counts as broken.
-const (
-	keepaliveEvery = 5 * time.Second
-	keepaliveWait  = 2 * time.Second
-)
+// maxAcceptPause bounds the pause after a connection could not be accepted.
+const maxAcceptPause = time.Second
 
-// Serve serves until Stop.
-func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
-
-// Stop ends everything that is at work.
-func (s *Server) Stop() { s.grpc.Stop() }
-
-// method admits a caller first.
-func (s *Server) method(serve func(from uint64, stream grpc.ServerStream) error) grpc.StreamHandler {
-	return func(_ any, stream grpc.ServerStream) error {
-		from, to, err := identityOf(stream.Context())
-		if err != nil {
+// Serve serves until Stop, or until the listener is closed. It is called once.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	s.mu.Lock()
+	s.listener = l
+	stopped := s.stopped
+	s.mu.Unlock()
+	for pause := time.Duration(0); !stopped; {
+		select {
+		case s.strangers <- struct{}{}:
+		case <-s.ctx.Done():
+			return nil
+		}
+		raw, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.take(raw)
+			continue
+		case s.ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
 			return err
 		}
-		if err := s.certified(stream.Context(), from); err != nil {
-			return err
+		<-s.strangers
+		pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause) // too many open files, mostly
+		s.logger.Error("connection of another node cannot be accepted", "err", err)
+		select {
+		case <-time.After(pause):
+		case <-s.ctx.Done():
 		}
-		if err := s.handler.Admit(from, to); err != nil {
-			return status.Error(codes.PermissionDenied, err.Error())
-		}
-		return serve(from.ID, stream)
-	}
-}
-
-// certified compares the caller's name with his certificate's names.
-func (s *Server) certified(ctx context.Context, from Identity) error {
-	if !s.tls {
-		return nil
-	}
-	p, _ := peer.FromContext(ctx)
-	info, ok := p.AuthInfo.(credentials.TLSInfo)
-	if !ok || len(info.State.VerifiedChains) == 0 || !slices.Contains(info.State.VerifiedChains[0][0].DNSNames, from.Name) {
-		return status.Errorf(codes.PermissionDenied, "the caller calls itself %s, and its certificate does not have that name", from.Name)
 	}
 	return nil
 }
 
-func (s *Server) frames(from uint64, stream grpc.ServerStream) error {
-	for {
-		var frame in
-		if err := stream.RecvMsg(&frame); err != nil {
-			return ended(err)
-		}
-		s.handler.Frame(from, frame.data)
+// take serves a connection, which has a place among the strangers.
+func (s *Server) take(raw net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		_ = raw.Close()
+		<-s.strangers
+		return
 	}
-}
-
-// ended is nil at the end of a stream.
-func ended(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
-}
-
-func (s *Server) call(from uint64, stream grpc.ServerStream) error {
-	var request in
-	if err := stream.RecvMsg(&request); err != nil {
-		return err
-	}
-	answer, err := s.handler.Call(stream.Context(), from, request.data)
-	if err != nil {
-		return err
-	}
-	return stream.SendMsg(&out{[][]byte{answer}})
-}
-
-func (s *Server) state(from uint64, stream grpc.ServerStream) error {
-	err := s.handler.State(stream.Context(), from, func() ([]byte, error) {
-		var piece in
-		err := stream.RecvMsg(&piece)
-		return piece.data, err
+	s.conns[raw] = true
+	s.serving.Go(func() {
+		s.serve(raw)
+		_ = raw.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.conns, raw)
 	})
-	if err != nil {
-		return status.Error(codes.Aborted, err.Error())
-	}
-	return stream.SendMsg(&out{})
 }
 
-func (s *Server) meet(_ any, stream grpc.ServerStream) error {
-	from, _, err := identityOf(stream.Context())
+// Stop ends everything that is at work, and returns when it has ended.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	s.stopped = true
+	s.stop()
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	for raw := range s.conns {
+		_ = raw.Close()
+	}
+	s.mu.Unlock()
+	s.serving.Wait()
+}
+
+// serve admits a caller and does what he came for.
+func (s *Server) serve(raw net.Conn) {
+	c, g, err := s.greet(raw)
+	if err == nil && g.Purpose == forMeet { // he stays a stranger
+		err = s.meet(c, g.identity())
+	}
+	<-s.strangers
 	if err != nil {
-		return err
+		s.complain(raw, err)
+		return
 	}
-	if err := s.certified(stream.Context(), from); err != nil {
-		return err
+	switch g.Purpose {
+	case forUrgent, forBulk:
+		err = s.serveLane(c, g)
+	case forCalls:
+		err = s.serveCalls(c, g.ID)
+	case forState:
+		err = s.serveState(c, g.ID)
+	case forMeet:
 	}
-	var request in
-	if err := stream.RecvMsg(&request); err != nil {
-		return err
+	s.ended(g, err)
+}
+
+// complainEvery bounds how often a stranger is worth a line.
+const complainEvery = 10 * time.Second
+
+// complain says why a stranger was turned away. Whom the handler refused says so himself.
+func (s *Server) complain(raw net.Conn, err error) {
+	var refused *RefusedError
+	if s.ctx.Err() != nil || errors.As(err, &refused) && refused.Code == codeAdmission {
+		return
 	}
-	answer, err := s.handler.Meet(from, request.data)
-	if err != nil {
-		return status.Error(codes.FailedPrecondition, err.Error())
+	s.mu.Lock()
+	now := time.Now()
+	tell := now.Sub(s.toldAt) >= complainEvery
+	if tell {
+		s.toldAt = now
 	}
-	return stream.SendMsg(&out{[][]byte{answer}})
+	s.mu.Unlock()
+	if tell {
+		s.logger.Warn("connection to the nodes' own port turned away", "addr", raw.RemoteAddr(), "err", err)
+	}
+}
+
+// ended says why the connection of another node ended, if somebody should look.
+func (s *Server) ended(g greeting, err error) {
+	log := s.logger.With("node", g.ID, "purpose", g.Purpose)
+	switch {
+	case errors.Is(err, errBroken):
+		log.Error("connection of another node was ended", "err", err)
+	case err == nil || hungUp(err) || s.ctx.Err() != nil || late(err) && g.Purpose == forCalls:
+		log.Debug("connection of another node ended", "err", err)
+	default:
+		log.Warn("connection of another node was ended", "err", err)
+	}
 }

@@ -43,12 +43,15 @@ var floors = map[string]int{
 	"internal/policy":          9,
 	"internal/store/storetest": testFloor,
 	"internal/contract":        testFloor,
+	"internal/check":           testFloor,
+	"cmd/sheafcheck":           testFloor,
 	"internal/crashtest":       testFloor,
 	"internal/freeport":        testFloor,
 	"internal/sim":             testFloor,
 }
 
-// testFloor is for code that only tests import: it may import any floor.
+// testFloor is for code that only tests import, and for the program that is one: it may
+// import any floor.
 const testFloor = 100
 
 // sameFloor lists the steps on one floor that are allowed: a store implements
@@ -120,6 +123,29 @@ func TestTheRootPackageNeedsOnlyTheStandardLibrary(t *testing.T) {
 		for _, spec := range parsed.Imports {
 			if strings.Contains(spec.Path.Value, ".") {
 				t.Errorf("%s imports %s", file, spec.Path.Value)
+			}
+		}
+	})
+}
+
+// TestTheCheckerKnowsWhatAnyCallerKnows keeps sheafcheck from sharing a mistake with a server.
+func TestTheCheckerKnowsWhatAnyCallerKnows(t *testing.T) {
+	public := map[string]bool{module: true, module + "/client": true}
+	eachGoFile(t, func(room, file string) {
+		if room != "cmd/sheafcheck" && !strings.HasPrefix(room+"/", "internal/check/") || strings.HasSuffix(file, "_test.go") {
+			return
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(imported, module) && !public[imported] && !strings.HasPrefix(imported, module+"/internal/check/") {
+				t.Errorf("%s imports %s, which is no public package for callers", file, imported)
 			}
 		}
 	})

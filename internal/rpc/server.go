@@ -39,6 +39,8 @@ type Config struct {
 	// RequireRequestID refuses writes that have none.
 	RequireRequestID bool
 	Metrics          *telemetry.Metrics
+	// Cluster, if not nil, answers the ClusterService.
+	Cluster Cluster
 	// Status answers NodeService.GetStatus.
 	Status func() *sheafv1.GetStatusResponse
 	// Credentials secure the connections; nil is plain text.
@@ -103,6 +105,9 @@ func New(cfg Config) *Server {
 	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	s.RegisterService(&kvService, s)
 	sheafv1.RegisterNodeServiceServer(s.Server, nodeService{status: cfg.Status})
+	if cfg.Cluster != nil {
+		sheafv1.RegisterClusterServiceServer(s.Server, clusterService{cluster: cfg.Cluster})
+	}
 	healthpb.RegisterHealthServer(s.Server, s.health)
 	reflection.Register(s.Server)
 	return s

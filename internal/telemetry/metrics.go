@@ -10,8 +10,8 @@ import (
 // Metrics are a node's metrics. A nil *Metrics takes everything and keeps
 // nothing. Its methods may be called from any goroutine.
 //
-// Invariant: every label has a fixed set of values (labels.go), whatever a
-// caller sends, so the number of series is bounded.
+// Invariant: every label has a fixed set of values (metrics_labels.go) or is the number of
+// a group, whatever a caller sends, so the number of series is bounded.
 type Metrics struct {
 	reg           *prometheus.Registry
 	putAllLatency *prometheus.HistogramVec

@@ -1,6 +1,10 @@
 package telemetry
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // NodeSample is the state of a node at one instant.
 type NodeSample struct {
@@ -19,6 +23,15 @@ type NodeSample struct {
 	DiskFreeBytes int64
 	// NoSpace: writes are refused for want of space.
 	NoSpace bool
+	// Groups are those that the node has a replica of.
+	Groups []GroupSample
+}
+
+// GroupSample is the state of a group's replica on this node.
+type GroupSample struct {
+	ID uint64
+	// Leads: the replica leads the group, as far as it knows.
+	Leads bool
 }
 
 // RegisterNode exports what sample returns; it is called once per scrape, so
@@ -49,12 +62,16 @@ var nodeGauges = []nodeGauge{
 	gauge("sheaf_in_flight_bytes", "Bytes of the requests at work.", func(s NodeSample) float64 { return float64(s.InFlightBytes) }),
 	gauge("sheaf_in_flight_limit_bytes", "Limit of sheaf_in_flight_bytes.", func(s NodeSample) float64 { return float64(s.InFlightLimitBytes) }),
 	gauge("sheaf_disk_free_bytes", "Free space on the data directory's disk.", func(s NodeSample) float64 { return float64(s.DiskFreeBytes) }),
-	gauge("sheaf_no_space", "1 while writes are refused because the disk is full.", func(s NodeSample) float64 {
-		if s.NoSpace {
-			return 1
-		}
-		return 0
-	}),
+	gauge("sheaf_no_space", "1 while writes are refused because the disk is full.", func(s NodeSample) float64 { return oneIf(s.NoSpace) }),
+}
+
+var leads = prometheus.NewDesc("sheaf_leads", "1 on the node whose replica leads the group.", []string{"group"}, nil)
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // Describe implements prometheus.Collector.
@@ -62,6 +79,7 @@ func (nodeCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, g := range nodeGauges {
 		out <- g.desc
 	}
+	out <- leads
 }
 
 // Collect implements prometheus.Collector.
@@ -69,5 +87,8 @@ func (c nodeCollector) Collect(out chan<- prometheus.Metric) {
 	s := c.sample()
 	for _, g := range nodeGauges {
 		out <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(s))
+	}
+	for _, g := range s.Groups {
+		out <- prometheus.MustNewConstMetric(leads, prometheus.GaugeValue, oneIf(g.Leads), strconv.FormatUint(g.ID, 10))
 	}
 }

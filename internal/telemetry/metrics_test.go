@@ -50,7 +50,9 @@ func TestMetricsCountWhatTheyAreTold(t *testing.T) {
 	m.ObservePutAll(PutAllSample{Face: "grpc", Consistency: "linearizable", Latency: time.Millisecond, Entries: 3, Bytes: 100, Stages: &stages})
 	m.ObservePutAll(PutAllSample{Face: "http", Reason: "INVALID_BATCH"})
 	m.ObserveRequest("grpc", "GetAll", "", time.Millisecond)
-	m.RegisterNode(func() NodeSample { return NodeSample{AppliedIndex: 7, LogBytes: 8, NoSpace: true} })
+	m.RegisterNode(func() NodeSample {
+		return NodeSample{AppliedIndex: 7, LogBytes: 8, NoSpace: true, Groups: []GroupSample{{ID: 1, Leads: true}, {ID: 2}}}
+	})
 	want := []string{ // labels in the order of their names
 		"sheaf_applied_index 7",
 		"sheaf_clock 0",
@@ -59,6 +61,8 @@ func TestMetricsCountWhatTheyAreTold(t *testing.T) {
 		"sheaf_getall_latency_seconds grpc ok 1",
 		"sheaf_in_flight_bytes 0",
 		"sheaf_in_flight_limit_bytes 0",
+		"sheaf_leads 1 1",
+		"sheaf_leads 2 0",
 		"sheaf_log_bytes 8",
 		"sheaf_no_space 1",
 		"sheaf_putall_batch_bytes 1",

@@ -33,6 +33,11 @@ const (
 	// Reserve keeps new writers off some keys for a while; Unreserve ends that.
 	Reserve   Kind = 8
 	Unreserve Kind = 9
+
+	// Join and Leave change the members of the cluster, in its first group: Keys are the
+	// node's name, and for Join its address and its disk.
+	Join  Kind = 10
+	Leave Kind = 11
 )
 
 // Command is the data of a log entry. Apply must depend on nothing but the
@@ -77,7 +82,7 @@ type Command struct {
 	// Commit tells Resolve what became of the attempt.
 	Commit bool
 	// Keys are those of Reserve and Unreserve; of Decide one of each group that has a
-	// part.
+	// part; of Join and Leave what these say.
 	Keys [][]byte
 
 	// Source has the bytes that Entries views. It is not part of the encoding; nil when
@@ -146,7 +151,7 @@ func DecodeCommand(data []byte) (Command, error) {
 	c.MaxRows = r.uvarint()
 	switch c.Kind {
 	case Tick:
-	case Decide, Resolve, Done, Reject, Reserve, Unreserve:
+	case Decide, Resolve, Done, Reject, Reserve, Unreserve, Join, Leave:
 		c.readSmall(&r)
 	case Fast, Prepare:
 		if c.Kind == Prepare {

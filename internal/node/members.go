@@ -1,0 +1,286 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/cluster"
+	"github.com/sheafdb/sheaf/internal/replica"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// The members of a cluster are a table in the state of the first group, changed by Join and
+// Leave. Everything else follows from it, at every node by itself: whom the bridge lets in, and,
+// where the node leads a group, that the group's replicas become those of the members, one
+// change at a time: a new one learns first and votes when it has caught up, and only then one
+// that left goes.
+
+const (
+	// membersEvery is how often a node looks, beside when something has changed.
+	membersEvery = 500 * time.Millisecond
+	// changeTime bounds one change of a group's replicas.
+	changeTime = 5 * time.Second
+	// caughtUp is how many log entries a learner may be behind to be made a voter.
+	caughtUp = 1000
+)
+
+// changed wakes the watch of the members.
+func (n *Node) changed() {
+	select {
+	case n.news <- struct{}{}:
+	default:
+	}
+}
+
+// watchMembers follows the table until the node stops.
+func (n *Node) watchMembers() {
+	ticker := time.NewTicker(membersEvery)
+	defer ticker.Stop()
+	balanced := time.Now()
+	for {
+		select {
+		case <-n.life.Done():
+			return
+		case <-n.news:
+		case <-ticker.C:
+		}
+		if err := n.followMembers(n.life); err != nil && n.life.Err() == nil {
+			n.opts.Logger.Warn("follow the members of the cluster", "err", err)
+		}
+		if time.Since(balanced) >= balanceEvery {
+			balanced = time.Now()
+			if err := n.balance(n.life); err != nil && n.life.Err() == nil {
+				n.opts.Logger.Warn("spread the leads of the groups", "err", err)
+			}
+		}
+	}
+}
+
+func (n *Node) followMembers(ctx context.Context) error {
+	members, err := n.hosted[0].group.Members()
+	if err != nil {
+		return err
+	}
+	if first := n.dir.identity.Members; members.Last < uint64(len(first)) {
+		return n.beginTable(ctx, first[members.Last])
+	}
+	if members.Last == 0 {
+		return nil // it joins: its state is on the way
+	}
+	n.bridge.Update(members.All)
+	if err := n.remember(members.All); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(members.All, func(m wire.Member) bool { return m.ID == n.dir.identity.ID }) {
+		if n.swapState(stateServing, stateRemoved) {
+			n.opts.Logger.Error("this node is no member of the cluster any more: stop it", "cluster", n.dir.identity.Cluster)
+		}
+	}
+	var errs []error
+	for _, h := range n.hosted {
+		errs = append(errs, n.adjust(ctx, h, members.All))
+	}
+	return errors.Join(errs...)
+}
+
+// beginTable enters the first members, in the order of their numbers.
+func (n *Node) beginTable(ctx context.Context, next cluster.Member) error {
+	if !n.hosted[0].group.Leads() {
+		return nil
+	}
+	_, err := n.joinMember(ctx, next)
+	return err
+}
+
+// joinMember enters a member in the table.
+func (n *Node) joinMember(ctx context.Context, m cluster.Member) (id uint64, err error) {
+	return n.propose(ctx, &wire.Command{Kind: wire.Join, Keys: [][]byte{[]byte(m.Name), []byte(m.Addr), []byte(m.Disk)}})
+}
+
+// propose takes a command to the first group.
+func (n *Node) propose(ctx context.Context, cmd *wire.Command) (id uint64, err error) {
+	result, _, err := n.groups[0].Propose(ctx, cmd)
+	switch {
+	case err != nil:
+		return 0, err
+	case result.Refused != nil:
+		return 0, result.Refused
+	}
+	return result.Version, nil
+}
+
+// admit is what another node's wish to join comes to.
+func (n *Node) admit(ctx context.Context, m cluster.Member) (cluster.Welcome, error) {
+	if !n.up.Load() {
+		return cluster.Welcome{}, errors.New("this node does not serve yet: try again")
+	}
+	members, err := n.hosted[0].group.Members()
+	if err != nil {
+		return cluster.Welcome{}, err
+	}
+	if members.Last == 0 || members.Last < uint64(len(n.dir.identity.Members)) {
+		return cluster.Welcome{}, errors.New("the cluster is only just beginning: try again")
+	}
+	id, err := n.joinMember(ctx, m)
+	if err != nil {
+		return cluster.Welcome{}, err
+	}
+	if err := n.hosted[0].group.Current(ctx); err != nil {
+		return cluster.Welcome{}, err
+	}
+	if members, err = n.hosted[0].group.Members(); err != nil {
+		return cluster.Welcome{}, err
+	}
+	n.changed()
+	return cluster.Welcome{ID: id, Groups: n.dir.identity.Groups, Store: n.cfg.Store, Members: members.All}, nil
+}
+
+// remember keeps where the members are, for the next start.
+func (n *Node) remember(members []cluster.Member) error {
+	if slices.Equal(n.dir.identity.Known, members) {
+		return nil
+	}
+	n.dir.identity.Known = members
+	return n.dir.writeIdentity()
+}
+
+// adjust makes at most one change of a group's replicas, if this node leads it.
+func (n *Node) adjust(ctx context.Context, h *hosted, members []cluster.Member) error {
+	if !h.group.Leads() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	report, err := h.group.Replicas(ctx)
+	if err != nil || !report.Leading || report.Joint {
+		return err
+	}
+	kind, id := nextChange(report, members)
+	if id == 0 {
+		return nil
+	}
+	if id == n.dir.identity.ID { // a leader that left: another makes the change
+		h.group.HandOver()
+		return nil
+	}
+	err = h.group.Change(ctx, &pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{Type: kind.Enum(), NodeId: &id}}})
+	if err != nil {
+		return fmt.Errorf("change the replicas of group %d: %w", h.id, err)
+	}
+	n.opts.Logger.Info("replicas changed", "group", h.id, "change", kind.String(), "replica", id)
+	n.changed()
+	return nil
+}
+
+// nextChange is the next step from a group's replicas to the members; id 0 is none.
+func nextChange(report replica.Report, members []cluster.Member) (kind pb.ConfChangeType, id uint64) {
+	commit := report.Commit
+	for _, m := range members {
+		if m.Disk != "" && !slices.Contains(report.Voters, m.ID) && !slices.Contains(report.Learners, m.ID) {
+			return pb.ConfChangeAddLearnerNode, m.ID
+		}
+	}
+	member := func(id uint64) bool {
+		return slices.ContainsFunc(members, func(m cluster.Member) bool { return m.ID == id })
+	}
+	for _, p := range report.Others {
+		if p.Learner && p.Active && !p.Catching && p.Match > 0 && p.Match+caughtUp >= commit && member(p.ID) {
+			return pb.ConfChangeAddNode, p.ID
+		}
+	}
+	for _, id := range report.Learners {
+		if !member(id) {
+			return pb.ConfChangeRemoveNode, id
+		}
+	}
+	for _, id := range report.Voters {
+		if !member(id) && safeWithout(report, id) {
+			return pb.ConfChangeRemoveNode, id
+		}
+	}
+	return 0, 0
+}
+
+// safeWithout says that a group goes on when a voter is removed: most of those left are there.
+func safeWithout(report replica.Report, gone uint64) bool {
+	active, left := 0, 0
+	for _, p := range report.Others {
+		if p.Learner || p.ID == gone {
+			continue
+		}
+		left++
+		if p.Active {
+			active++
+		}
+	}
+	return left > 0 && active > left/2
+}
+
+// joinCluster makes a new node a member of a cluster that is there.
+func (n *Node) joinCluster(ctx context.Context) error {
+	id := &n.dir.identity
+	if err := n.dir.forming(); err != nil {
+		return err
+	}
+	id.ID = 0
+	me := cluster.Member{Name: n.cfg.Node, Addr: n.cfg.PeerAddr, Disk: id.NodeID}
+	if err := n.connect([]cluster.Member{me}); err != nil {
+		return err
+	}
+	n.setState(stateForming)
+	name, addr := "", n.cfg.Join
+	if before, after, named := cutName(n.cfg.Join); named {
+		name, addr = before, after
+	}
+	n.opts.Logger.Info("joining a cluster", "node", n.cfg.Node, "at", addr)
+	var told time.Time
+	for {
+		w, err := n.bridge.Join(ctx, name, addr)
+		if err == nil {
+			return n.joined(w)
+		}
+		if time.Since(told) > 2*time.Second {
+			told = time.Now()
+			n.opts.Logger.Warn("the cluster has not let this node in yet", "at", addr, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("join the cluster at %s: %w", addr, errors.Join(err, ctx.Err()))
+		case <-time.After(joinEvery):
+		}
+	}
+}
+
+// joinEvery is how often a node asks again that was not let in.
+const joinEvery = 500 * time.Millisecond
+
+func (n *Node) joined(w cluster.Welcome) error {
+	id := &n.dir.identity
+	if w.Store != n.cfg.Store {
+		return fmt.Errorf("the cluster uses the %s store, and this node %s: start it with --store %s", w.Store, n.cfg.Store, w.Store)
+	}
+	if n.cfg.Groups != 0 && n.cfg.Groups != w.Groups {
+		return fmt.Errorf("the cluster has %d groups, not %d: start without --groups", w.Groups, n.cfg.Groups)
+	}
+	id.ID, id.Cluster, id.Groups, id.Known, id.Joined = w.ID, w.Cluster, w.Groups, w.Members, true
+	n.bridge.Joined(w)
+	n.setState(stateRecovering)
+	n.opts.Logger.Info("member of the cluster", "cluster", w.Cluster, "node", n.cfg.Node, "id", w.ID)
+	return nil
+}
+
+// Remove ends a node's membership.
+func (n *Node) Remove(ctx context.Context, name string) error {
+	if n.bridge == nil {
+		return sheaf.Invalid("node", "%s is no member: this node is alone", name)
+	}
+	_, err := n.propose(ctx, &wire.Command{Kind: wire.Leave, Keys: [][]byte{[]byte(name)}})
+	n.changed()
+	return err
+}

@@ -1,0 +1,214 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sheafdb/sheaf"
+	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
+	"github.com/sheafdb/sheaf/internal/cluster"
+	"github.com/sheafdb/sheaf/internal/replica"
+)
+
+// What nodes ask each other about the cluster, and how an overview of it is made: the node
+// that is asked for one asks all others and joins what they say.
+
+// inquiry is what one node asks another: exactly one field is set.
+type inquiry struct {
+	Summary  bool      `json:"summary,omitempty"`
+	Transfer *transfer `json:"transfer,omitempty"`
+}
+
+// transfer asks the leader of a group to have another replica lead.
+type transfer struct {
+	Group uint64 `json:"group"`
+	To    uint64 `json:"to"`
+}
+
+// summary is what a node says of itself.
+type summary struct {
+	Version string           `json:"version"`
+	State   string           `json:"state"`
+	GRPC    string           `json:"grpc"`
+	HTTP    string           `json:"http"`
+	Admin   string           `json:"admin"`
+	Groups  []replica.Report `json:"groups"`
+}
+
+const (
+	// askTime bounds what one node waits for another's summary.
+	askTime = time.Second
+	// transferTime bounds how long a change of the leader is waited for.
+	transferTime = 3 * time.Second
+)
+
+// answer answers another node.
+func (n *Node) answer(ctx context.Context, request []byte) ([]byte, error) {
+	var ask inquiry
+	if err := json.Unmarshal(request, &ask); err != nil {
+		return nil, err
+	}
+	switch {
+	case !n.up.Load():
+		return json.Marshal(summary{Version: n.opts.Version, State: *n.state.Load()})
+	case ask.Transfer != nil:
+		return nil, n.transfer(ctx, ask.Transfer)
+	case ask.Summary:
+		s, err := n.summary(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(s)
+	}
+	return nil, errors.New("this version does not understand what it is asked")
+}
+
+func (n *Node) summary(ctx context.Context) (summary, error) {
+	s := summary{Version: n.opts.Version, State: *n.state.Load()}
+	s.GRPC, s.HTTP, s.Admin = n.Addrs()
+	for _, h := range n.hosted {
+		report, err := h.group.Replicas(ctx)
+		if err != nil {
+			return s, err
+		}
+		s.Groups = append(s.Groups, report)
+	}
+	return s, nil
+}
+
+// members are those of the cluster; of a node alone, itself.
+func (n *Node) members() []cluster.Member {
+	if n.bridge == nil {
+		return []cluster.Member{{ID: n.dir.identity.ID, Name: "this node"}}
+	}
+	return n.bridge.Members()
+}
+
+// Overview asks all members how they are.
+func (n *Node) Overview(ctx context.Context) (*sheafv1.GetClusterResponse, error) {
+	if !n.up.Load() {
+		return nil, &sheaf.Error{Code: sheaf.Draining, Detail: "the node does not serve yet: its state is " + *n.state.Load()}
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	members := n.members()
+	summaries, errs := make([]summary, len(members)), make([]error, len(members))
+	var asking sync.WaitGroup
+	for i, m := range members {
+		asking.Go(func() {
+			if m.ID == n.dir.identity.ID {
+				summaries[i], errs[i] = n.summary(ctx)
+				return
+			}
+			summaries[i], errs[i] = n.ask(ctx, m.ID)
+		})
+	}
+	asking.Wait()
+	return overview(n.dir.identity.Cluster, len(n.hosted), members, summaries, errs), nil
+}
+
+// ask asks another node for its summary.
+func (n *Node) ask(ctx context.Context, id uint64) (s summary, err error) {
+	request, err := json.Marshal(inquiry{Summary: true})
+	if err != nil {
+		return s, err
+	}
+	answer, err := n.bridge.Ask(ctx, id, request)
+	if err == nil {
+		err = json.Unmarshal(answer, &s)
+	}
+	return s, err
+}
+
+// overview joins what the nodes say. What a leader says of its group counts; of several the
+// one of the newest term.
+func overview(name string, groups int, members []cluster.Member, summaries []summary, errs []error) *sheafv1.GetClusterResponse {
+	out := &sheafv1.GetClusterResponse{Cluster: name}
+	leaders := make([]replica.Report, groups)
+	for i, m := range members {
+		node := &sheafv1.ClusterNode{Id: m.ID, Name: m.Name, PeerAddr: m.Addr}
+		out.Nodes = append(out.Nodes, node)
+		if errs[i] != nil {
+			node.Error = errs[i].Error()
+			continue
+		}
+		s := &summaries[i]
+		node.Version, node.State, node.GrpcAddr, node.HttpAddr, node.AdminAddr = s.Version, s.State, s.GRPC, s.HTTP, s.Admin
+		for g, report := range s.Groups {
+			if g < groups && report.Leading && report.Term > leaders[g].Term {
+				leaders[g] = report
+			}
+		}
+	}
+	for g, report := range leaders {
+		group := &sheafv1.ClusterGroup{Group: uint64(g + 1), Term: report.Term, CommitIndex: report.Commit}
+		if report.Leading {
+			group.Leader = report.ID
+		}
+		for _, p := range report.Others {
+			group.Replicas = append(group.Replicas, &sheafv1.ClusterReplica{
+				Node: p.ID, Voter: !p.Learner, Active: p.Active, Lag: report.Last - min(p.Match, report.Last),
+			})
+		}
+		out.Groups = append(out.Groups, group)
+	}
+	out.Problems = problems(out)
+	return out
+}
+
+// manyBehind is how many log entries a replica may be behind before it is worth a word.
+const manyBehind = 10_000
+
+// problems says what is wrong, and what to do.
+func problems(c *sheafv1.GetClusterResponse) (all []string) {
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	names := make(map[uint64]string)
+	for _, node := range c.GetNodes() {
+		names[node.GetId()] = node.GetName()
+		switch {
+		case node.GetError() != "":
+			say("%s does not answer (%s): start it, or replace it with a new node (sheaf cluster replace %s NEW)", node.GetName(), node.GetError(), node.GetName())
+		case node.GetState() != stateServing:
+			say("%s is %s: see its log", node.GetName(), node.GetState())
+		}
+		if node.GetVersion() != c.GetNodes()[0].GetVersion() && node.GetVersion() != "" && c.GetNodes()[0].GetVersion() != "" {
+			say("%s runs version %s and %s runs %s: finish the upgrade", node.GetName(), node.GetVersion(), c.GetNodes()[0].GetName(), c.GetNodes()[0].GetVersion())
+		}
+	}
+	for _, group := range c.GetGroups() {
+		if group.GetLeader() == 0 {
+			say("group %d has no leader: its keys are not written, and not read at LINEARIZABLE, until a majority of its replicas is there again", group.GetGroup())
+			continue
+		}
+		for _, r := range group.GetReplicas() {
+			name, ok := names[r.GetNode()]
+			switch {
+			case !ok:
+				say("group %d still has a replica on node %d, which was removed: it goes by itself when what is left has a majority", group.GetGroup(), r.GetNode())
+			case !r.GetVoter():
+				say("the replica of group %d on %s is catching up, %d log entries behind: wait", group.GetGroup(), name, r.GetLag())
+			case r.GetActive() && r.GetLag() > manyBehind:
+				say("the replica of group %d on %s is %d log entries behind: if that does not fall, its disk or network is too slow", group.GetGroup(), name, r.GetLag())
+			}
+		}
+		for id, name := range names {
+			if !hasReplica(group, id) {
+				say("group %d has no replica on %s yet: it is added by itself, one after the other", group.GetGroup(), name)
+			}
+		}
+	}
+	return all
+}
+
+func hasReplica(group *sheafv1.ClusterGroup, node uint64) bool {
+	for _, r := range group.GetReplicas() {
+		if r.GetNode() == node {
+			return true
+		}
+	}
+	return false
+}
