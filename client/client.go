@@ -13,11 +13,10 @@ import (
 	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
 )
 
-// Client is a connection to one node. It is safe for concurrent use, and one
-// is enough for a program: calls share its connection.
+// Client is a connection to a node, or one to each of several of a cluster. It is safe for
+// concurrent use, and one is enough for a program: calls share its connections.
 type Client struct {
-	conn    *grpc.ClientConn
-	secure  *handshake // nil on plain text
+	nodes   nodes
 	retry   RetryPolicy
 	timeout time.Duration
 	closed  atomic.Bool
@@ -39,8 +38,12 @@ const (
 	connectionWindowBytes = 16 << 20
 )
 
-// New returns a Client of the node at addr, "host:port". It connects with the
-// first call, so an address that nobody listens on is that call's error.
+// New returns a Client of the node at addr, "host:port", or of several nodes of one cluster,
+// with commas between. It connects with the first call, so an address that nobody listens on is
+// that call's error.
+//
+// Of several nodes it stays with one until that is not there or cannot serve, and then goes
+// on with the next; writes find the leader of their keys' group among them by themselves.
 //
 // A loopback host is spoken to in plain text and any other over TLS 1.3 with
 // the system's roots, unless [WithTLS] or [WithInsecure] say otherwise. The
@@ -50,9 +53,27 @@ func New(addr string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client of %q: %w", addr, err)
 	}
-	creds, secure, err := o.credentials(addr)
+	addrs, err := splitAddrs(addr)
 	if err != nil {
 		return nil, fmt.Errorf("client of %q: %w", addr, err)
+	}
+	c := &Client{retry: o.retry, timeout: o.timeout}
+	for _, one := range addrs {
+		n, err := o.connect(one)
+		if err != nil {
+			_ = c.nodes.close() // they have not connected yet
+			return nil, fmt.Errorf("client of %q: %w", one, err)
+		}
+		c.nodes.all = append(c.nodes.all, n)
+	}
+	return c, nil
+}
+
+// connect prepares the connection to one node.
+func (o *options) connect(addr string) (node, error) {
+	creds, secure, err := o.credentials(addr)
+	if err != nil {
+		return node{}, err
 	}
 	dial := append([]grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
@@ -73,19 +94,16 @@ func New(addr string, opts ...Option) (*Client, error) {
 		grpc.WithDisableServiceConfig(),
 	}, o.dial...)
 	conn, err := grpc.NewClient(addr, dial...)
-	if err != nil {
-		return nil, fmt.Errorf("client of %q: %w", addr, err)
-	}
-	return &Client{conn: conn, secure: secure, retry: o.retry, timeout: o.timeout}, nil
+	return node{addr: addr, conn: conn, secure: secure}, err
 }
 
-// Close closes the connection. Calls under way fail; a write among them ends
+// Close closes the connections. Calls under way fail; a write among them ends
 // with OUTCOME_UNKNOWN. Closing twice is harmless.
 func (c *Client) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	return c.conn.Close()
+	return c.nodes.close()
 }
 
 // Status asks the node what it is doing. It answers also while it recovers.
@@ -93,8 +111,8 @@ func (c *Client) Status(ctx context.Context) (*sheafv1.GetStatusResponse, error)
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	var answer *sheafv1.GetStatusResponse
-	_, err := c.run(ctx, c.newCall("status"), func(ctx context.Context, opts ...grpc.CallOption) (sent bool, err error) {
-		answer, err = sheafv1.NewNodeServiceClient(c.conn).GetStatus(ctx, &sheafv1.GetStatusRequest{}, opts...)
+	_, err := c.run(ctx, c.newCall("status"), func(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (sent bool, err error) {
+		answer, err = sheafv1.NewNodeServiceClient(conn).GetStatus(ctx, &sheafv1.GetStatusRequest{}, opts...)
 		return true, err
 	})
 	if err != nil {

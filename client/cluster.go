@@ -37,8 +37,8 @@ func manage[T any](ctx context.Context, c *Client, op string, do func(context.Co
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	var answer *T
-	_, err := c.run(ctx, c.newCall(op), func(ctx context.Context, opts ...grpc.CallOption) (sent bool, err error) {
-		answer, err = do(ctx, sheafv1.NewClusterServiceClient(c.conn), opts...)
+	_, err := c.run(ctx, c.newCall(op), func(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (sent bool, err error) {
+		answer, err = do(ctx, sheafv1.NewClusterServiceClient(conn), opts...)
 		return true, err
 	})
 	if err != nil {

@@ -24,6 +24,6 @@
 //
 // # Not here
 //
-// One Client is one connection to one node. It does not know of other nodes,
-// keeps no cache and gathers no calls: one call is one batch.
+// A Client knows the nodes that New was given and no others, keeps no cache and gathers no
+// calls: one call is one batch.
 package client

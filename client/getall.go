@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -33,13 +34,14 @@ func (c *Client) read(ctx context.Context, op string, keys [][]byte, opts []Read
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	call := c.newCall(op)
+	call.route = c.nodes.routeOf(slices.Values(keys))
 	if o.noRetry {
 		call.policy.MaxAttempts = 1
 	}
 	request := &sheafv1.GetAllRequest{Keys: keys, Consistency: o.protoLevel(), After: o.after}
 	var answer message
-	_, err := c.run(ctx, call, func(ctx context.Context, opts ...grpc.CallOption) (bool, error) {
-		return true, c.conn.Invoke(ctx, sheafv1.KVService_GetAll_FullMethodName, request, &answer,
+	_, err := c.run(ctx, call, func(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (bool, error) {
+		return true, conn.Invoke(ctx, sheafv1.KVService_GetAll_FullMethodName, request, &answer,
 			append(opts, grpc.ForceCodecV2(codec{}))...)
 	})
 	if err != nil {

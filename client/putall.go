@@ -124,14 +124,21 @@ func (c *Client) writeAs(ctx context.Context, op string, id sheaf.RequestID, ent
 	defer buffer.Free()
 
 	call := c.newCall(op)
-	call.id = id
+	call.id, call.writes = id, true
+	call.route = c.nodes.routeOf(func(yield func([]byte) bool) {
+		for i := range entries {
+			if !yield(entries[i].Key) {
+				return
+			}
+		}
+	})
 	if o.noRetry {
 		call.policy.MaxAttempts = 1
 	}
 	var response sheafv1.PutAllResponse
-	last, err := c.run(ctx, call, func(ctx context.Context, opts ...grpc.CallOption) (bool, error) {
+	last, err := c.run(ctx, call, func(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (bool, error) {
 		msg := &message{request: buffer}
-		err := c.conn.Invoke(ctx, sheafv1.KVService_PutAll_FullMethodName, msg, &response,
+		err := conn.Invoke(ctx, sheafv1.KVService_PutAll_FullMethodName, msg, &response,
 			append(opts, grpc.ForceCodecV2(codec{}))...)
 		return msg.taken, err
 	})

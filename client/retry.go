@@ -74,6 +74,12 @@ type call struct {
 	id       sheaf.RequestID
 	state    state
 	attempts int
+	// writes: its answers tell of the route. route is its number, node and at are where the
+	// last attempt went.
+	writes bool
+	route  int
+	node   *node
+	at     uint32
 }
 
 // answered is what the attempt that ended a call measured.
@@ -84,7 +90,7 @@ type answered struct {
 
 // send makes one attempt. sent is false if no byte of the request can have
 // reached the node.
-type send func(ctx context.Context, opts ...grpc.CallOption) (sent bool, err error)
+type send func(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (sent bool, err error)
 
 func (c *Client) newCall(op string) *call { return &call{op: op, policy: c.retry} }
 
@@ -94,11 +100,15 @@ func (c *Client) run(ctx context.Context, call *call, send send) (answered, erro
 	for {
 		var last answered
 		start := time.Now()
-		sent, err := send(ctx, grpc.Trailer(&last.trailer))
+		call.node, call.at = c.nodes.pick(call.route)
+		sent, err := send(ctx, call.node.conn, grpc.Trailer(&last.trailer))
 		last.roundTrip = time.Since(start)
 		c.clock.observe(last.trailer, start, last.roundTrip)
 		if err == nil {
 			call.attempts++
+			if call.writes {
+				c.nodes.learn(call.route, call.at, last.trailer)
+			}
 			return last, nil
 		}
 		if end := c.again(ctx, call, err, sent); end != nil {
@@ -113,6 +123,9 @@ func (c *Client) run(ctx context.Context, call *call, send send) (answered, erro
 func (c *Client) again(ctx context.Context, call *call, err error, sent bool) error {
 	call.attempts++
 	failure := call.understand(err, sent)
+	if elsewhere(failure.Code) {
+		c.nodes.leave(call.route, call.at)
+	}
 	st := call.state.after(failure.Code)
 	if call.id != "" {
 		call.state = st.to
@@ -132,8 +145,8 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 	case c.closed.Load():
 		failure.Detail = "the client was closed"
 		return call.end(st, failure)
-	case c.secure.failed() != nil && (call.id == "" || !sent):
-		failure.Detail = c.secure.failed().Error()
+	case call.node.secure.failed() != nil && (call.id == "" || !sent) && len(c.nodes.all) == 1:
+		failure.Detail = call.node.secure.failed().Error()
 		return call.end(st, failure)
 	}
 	wait := time.NewTimer(call.policy.delay(call.attempts, failure.RetryAfter, rand.Float64()))

@@ -36,7 +36,9 @@ func (c *Client) Scan(ctx context.Context, o ScanOptions) iter.Seq2[sheaf.Item, 
 		s := scan{prefix: o.Prefix, start: bytes.Clone(o.Start), left: o.Limit, limited: o.Limit > 0}
 		call := c.newCall("scan")
 		for {
-			err := s.stream(ctx, c.conn, call, yield)
+			node, at := c.nodes.pick(call.route)
+			call.node, call.at = node, at
+			err := s.stream(ctx, node.conn, call, yield)
 			if err == nil {
 				return
 			}

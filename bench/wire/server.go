@@ -69,6 +69,9 @@ type sink struct {
 	version atomic.Uint64
 }
 
+// Leads says that there is nobody else.
+func (s *sink) Leads() bool { return true }
+
 // Propose answers at once. It claims a time in the log and in apply so that the
 // answer has the stages of a real one.
 func (s *sink) Propose(_ context.Context, cmd *wire.Command) (apply.Result, group.Timing, error) {

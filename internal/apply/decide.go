@@ -23,7 +23,7 @@ func applyDecide(cmd *wire.Command, state State, out *store.Mutations) (Result, 
 		return Result{Outcome: Committed, Version: row.Version, Attempt: row.Attempt}, nil
 	case known && row.HasRefused(cmd.Condition):
 		return Result{Outcome: Aborted}, nil
-	case checkAge(cmd, out.Meta, known) != nil:
+	case tooOld(cmd, out.Meta, known) != nil:
 		return Result{Outcome: Gone}, nil
 	case out.Meta.NowMS > cmd.DeadlineMS:
 		return Result{Outcome: Aborted}, nil
@@ -144,7 +144,7 @@ func Status(requestID string, attempt, deadlineMS, retentionMS uint64, state Sta
 		return Result{Outcome: Committed, Version: row.Version, Attempt: row.Attempt}, nil
 	case known && row.Committed():
 		return Result{Outcome: Aborted}, nil
-	case checkAge(&wire.Command{RequestID: requestID, RetentionMS: retentionMS}, meta, known) != nil:
+	case tooOld(&wire.Command{RequestID: requestID, RetentionMS: retentionMS}, meta, known) != nil:
 		return Result{Outcome: Gone}, nil
 	case meta.NowMS > deadlineMS:
 		return Result{Outcome: Aborted}, nil

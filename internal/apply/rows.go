@@ -93,14 +93,22 @@ func mismatchCode(cmd *wire.Command) sheaf.Code {
 // checkAge refuses an ID whose row may have been dropped, and one from the
 // future, which would be remembered for too long. Only a v7 ID has an age.
 func checkAge(cmd *wire.Command, meta store.Meta, known bool) *sheaf.Error {
+	if issued, ok := sheaf.RequestID(cmd.RequestID).IssueTime(); ok && uint64(issued.UnixMilli()) > meta.NowMS+MaxFutureMS {
+		return sheaf.Invalid("request_id", "was issued %d s in the future: set the caller's clock right", (uint64(issued.UnixMilli())-meta.NowMS)/1000)
+	}
+	return tooOld(cmd, meta, known)
+}
+
+// tooOld is the part of checkAge that stays true once it is: what it says of an attempt is
+// its end. That an ID is from the future passes, and is so of every ID at a group that was
+// idle for a while.
+func tooOld(cmd *wire.Command, meta store.Meta, known bool) *sheaf.Error {
 	issued, ok := sheaf.RequestID(cmd.RequestID).IssueTime()
 	if !ok {
 		return nil
 	}
 	issuedMS := uint64(issued.UnixMilli())
 	switch {
-	case issuedMS > meta.NowMS+MaxFutureMS:
-		return sheaf.Invalid("request_id", "was issued %d s in the future: set the caller's clock right", (issuedMS-meta.NowMS)/1000)
 	case issuedMS+cmd.RetentionMS < meta.NowMS:
 		return sheaf.Errorf(sheaf.RequestIDExpired, "request ID %q was issued %d s ago: they are remembered for %d s",
 			cmd.RequestID, (meta.NowMS-issuedMS)/1000, cmd.RetentionMS/1000)

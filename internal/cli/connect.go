@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,7 +44,7 @@ func (a *app) remote(command *cobra.Command, timeout time.Duration, run func(con
 		addr = fromEnv
 	}
 	flags := command.Flags()
-	flags.StringVar(&c.addr, "addr", addr, "host:port of the node's gRPC face (SHEAF_ADDR)")
+	flags.StringVar(&c.addr, "addr", addr, "host:port of the node's gRPC face, or of several nodes with commas between (SHEAF_ADDR)")
 	flags.BoolVar(&c.insecure, "insecure", false, "speak plain text to an address that is not loopback")
 	flags.StringVar(&c.tlsCA, "tls-ca", "", "PEM file of the authority to trust; the default is the system's")
 	flags.StringVar(&c.tlsCert, "tls-cert", "", "PEM file of this client's certificate")
@@ -97,17 +99,29 @@ func (c connection) open(ctx context.Context) (*client.Client, func(), error) {
 	if c.timeout > 0 {
 		dialer.Timeout = min(c.timeout, connectTimeout)
 	}
-	probe, err := dialer.DialContext(ctx, "tcp", c.addr)
-	if err != nil {
+	if err := reachable(ctx, dialer, c.addr); err != nil {
+		_ = conn.Close()
 		return nil, nil, &exitError{
 			code: exitUnreachable, err: fmt.Errorf("cannot reach %s: %w", c.addr, err),
 		}
 	}
-	_ = probe.Close()
 	return conn, func() {
 		_ = conn.Close()
 		_ = shutdown(context.WithoutCancel(ctx))
 	}, nil
+}
+
+// reachable is nil if somebody listens at one of the addresses.
+func reachable(ctx context.Context, dialer net.Dialer, addrs string) error {
+	var errs []error
+	for addr := range strings.SplitSeq(addrs, ",") {
+		probe, err := dialer.DialContext(ctx, "tcp", strings.TrimSpace(addr))
+		if err == nil {
+			return probe.Close()
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func (c connection) options() ([]client.Option, error) {

@@ -104,6 +104,10 @@ type Answer struct {
 	Replayed bool
 	// Accepted: at EVENTUAL, in the queue and not yet durable.
 	Accepted bool
+	// Groups is how many the cluster has, and Forwarded says that another node led that of all
+	// the batch's keys: who brings such batches there saves a step.
+	Groups    int
+	Forwarded bool
 	// Parts are what became of a SEQUENTIAL batch in each of its groups, if they are
 	// several. Version is then the largest, and ETag empty unless all were applied.
 	Parts []PartAnswer
@@ -129,12 +133,22 @@ func (c *Coordinator) PutAll(ctx context.Context, req *wire.PutAll, stages *tele
 	if c.whole() == nil {
 		return c.putSeveral(ctx, cmd, stages)
 	}
-	result, timing, err := c.whole().Propose(ctx, cmd)
-	if err != nil {
+	return c.putWhole(ctx, 1, cmd, stages)
+}
+
+// putWhole writes a batch whose keys are all in one group, unless another batch holds one:
+// then the answer is empty, and nothing was done.
+func (c *Coordinator) putWhole(ctx context.Context, group uint64, cmd *wire.Command, stages *telemetry.Stages) (Answer, error) {
+	to := c.group(group)
+	led := to.Leads()
+	result, timing, err := to.Propose(ctx, cmd)
+	if err != nil || result.Outcome == apply.Conflict {
 		return Answer{}, err
 	}
 	observe(stages, timing)
-	return answerOf(result)
+	answer, err := answerOf(result)
+	answer.Groups, answer.Forwarded = len(c.cfg.Groups), !led
+	return answer, err
 }
 
 func observe(stages *telemetry.Stages, timing group.Timing) {

@@ -70,6 +70,8 @@ func (g *slowGroup) Check(cmd *wire.Command) (apply.Result, bool, error) {
 	return result, ok, nil
 }
 
+func (g *slowGroup) Leads() bool { return true }
+
 func (g *slowGroup) Propose(context.Context, *wire.Command) (apply.Result, group.Timing, error) {
 	return apply.Result{}, group.Timing{}, errors.New("an EVENTUAL batch was proposed by itself")
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sheafdb/sheaf"
-	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/telemetry"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
@@ -25,13 +24,9 @@ const maxFinishing = 1024
 func (c *Coordinator) putSeveral(ctx context.Context, cmd *wire.Command, stages *telemetry.Stages) (Answer, error) {
 	parts := Split(cmd.Entries, c.table.GroupOf)
 	if len(parts) == 1 {
-		result, timing, err := c.group(parts[0].Group).Propose(ctx, cmd)
-		if err != nil {
-			return Answer{}, err
-		}
-		if result.Outcome != apply.Conflict {
-			observe(stages, timing)
-			return answerOf(result)
+		answer, err := c.putWhole(ctx, parts[0].Group, cmd, stages)
+		if err != nil || answer.Version != 0 {
+			return answer, err
 		}
 	}
 	start := time.Now()

@@ -41,6 +41,11 @@ type testCluster struct {
 	dirs  [clusterNodes]string
 	addrs [clusterNodes]string // of gRPC, which stay
 	more  []string
+	// names of the nodes; one that was replaced has another, and joins instead of being one of
+	// the first.
+	names    [clusterNodes]string
+	replaced [clusterNodes]bool
+	made     int // names given
 
 	mu    sync.Mutex
 	procs [clusterNodes]*process // nil while one is down
@@ -51,7 +56,9 @@ func newCluster(t *testing.T, store string, more ...string) *testCluster {
 	c := &testCluster{t: t, store: store, links: newLinks(t), more: more}
 	for i := range clusterNodes {
 		c.dirs[i], c.addrs[i] = t.TempDir(), freeport.Addr(t)
+		c.names[i] = fmt.Sprintf("n%d", i+1)
 	}
+	c.made = clusterNodes
 	for i := range clusterNodes {
 		c.launch(i)
 	}
@@ -69,8 +76,12 @@ func (c *testCluster) launch(i int) {
 		members = append(members, fmt.Sprintf("n%d=%s", j+1, p.listener.Addr()))
 	}
 	args := append(serveArgs(c.dirs[i], c.store), "--grpc-addr", c.addrs[i],
-		"--node", fmt.Sprintf("n%d", i+1), "--cluster", strings.Join(members, ","), "--peer-addr", c.links.proxies[i].target,
-		"--log-max-bytes", "8MiB")
+		"--node", c.names[i], "--peer-addr", c.links.proxies[i].target, "--log-max-bytes", "8MiB")
+	if c.replaced[i] {
+		args = append(args, "--join", c.links.proxies[(i+1)%clusterNodes].listener.Addr().String())
+	} else {
+		args = append(args, "--cluster", strings.Join(members, ","))
+	}
 	p := launch(c.t, program(c.t), append(args, c.more...)...)
 	c.links.pids[i].Store(int64(p.cmd.Process.Pid))
 	c.mu.Lock()
@@ -138,6 +149,8 @@ var faults = []fault{
 		pauseFor(rng, 200*time.Millisecond, 4*time.Second)
 		c.links.heal()
 	}},
+	{"the lead goes round", func(c *testCluster, rng *rand.Rand) { c.passLeads(rng) }},
+	{"lose one with its disk and replace it", func(c *testCluster, rng *rand.Rand) { c.replace(rng.IntN(clusterNodes)) }},
 	{"a slow way", func(c *testCluster, rng *rand.Rand) {
 		p := rng.Perm(clusterNodes)
 		c.links.slow[p[0]][p[1]].Store(int64(time.Duration(rng.IntN(80)) * time.Millisecond))
@@ -154,6 +167,41 @@ var faults = []fault{
 			c.proc(i).mustBeReady(c.t)
 		}
 	}},
+}
+
+// replace loses a node with its disk, and has a new one take its place.
+func (c *testCluster) replace(i int) {
+	c.t.Helper()
+	c.kill(i)
+	if err := os.RemoveAll(c.dirs[i]); err != nil {
+		c.t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	others := connect(c.t, c.addrs[(i+1)%clusterNodes]+","+c.addrs[(i+2)%clusterNodes])
+	old := c.names[i]
+	c.made++
+	c.names[i], c.replaced[i] = fmt.Sprintf("n%d", c.made), true
+	c.launch(i) // it waits for a place: two of three are there
+	c.proc(i).mustBeReady(c.t)
+	if err := others.RemoveNode(ctx, old); err != nil {
+		c.t.Errorf("remove %s: %v", old, err)
+	}
+	await(c.t, "the new node to have a vote in every group", func() bool {
+		status, err := others.Cluster(ctx)
+		return err == nil && len(status.GetProblems()) == 0 && len(status.GetNodes()) == clusterNodes
+	})
+}
+
+// passLeads has one node after the other lead, every 300 ms.
+func (c *testCluster) passLeads(rng *rand.Rand) {
+	any := connect(c.t, strings.Join(c.addrs[:], ","))
+	for range 10 {
+		ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
+		_ = any.TransferLeader(ctx, 1, c.names[rng.IntN(clusterNodes)]) // another may have been chosen meanwhile
+		cancel()
+		pauseFor(rng, 250*time.Millisecond, 350*time.Millisecond)
+	}
 }
 
 func (c *testCluster) killAndStart(rng *rand.Rand, which ...int) {

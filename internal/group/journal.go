@@ -1,6 +1,7 @@
 package group
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,8 @@ type Journal struct {
 	groups []*Group
 	// bound of the log is that of the group with the largest state.
 	bound atomic.Int64
+	// writing is when the write under way began, in nanoseconds; 0 is none.
+	writing atomic.Int64
 
 	entries []wal.Entry
 	states  []wal.HardState
@@ -55,6 +58,26 @@ func (j *Journal) Close() {
 	j.ending.Store(true)
 	j.queue.close()
 	<-j.done
+}
+
+// Watch returns an error when one write of the log takes longer than limit, and nil when ctx
+// ends. A leader whose disk hangs still answers the others, and so would lead for ever without
+// acknowledging anything: who has others ends instead.
+func (j *Journal) Watch(ctx context.Context, limit time.Duration) error {
+	ticker := time.NewTicker(limit / 10)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if began := j.writing.Load(); began != 0 {
+			if took := time.Since(time.Unix(0, began)); took > limit {
+				return fmt.Errorf("one write of the log has taken %s: the disk of %s hangs", took.Round(time.Millisecond), j.log.Dir())
+			}
+		}
+	}
 }
 
 // join adds a group to those that write.
@@ -168,7 +191,9 @@ const retryWrite = 100 * time.Millisecond
 // cannot be refused any more, and reads go on.
 func (j *Journal) append() error {
 	for told := false; ; told = true {
+		j.writing.Store(time.Now().UnixNano())
 		err := j.log.Append(j.entries, j.states)
+		j.writing.Store(0)
 		if !errors.Is(err, wal.ErrNoSpace) {
 			return err
 		}

@@ -9,6 +9,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,9 @@ type Options struct {
 	Logger  *slog.Logger
 	// FS is the file system of the data directory; nil is the real one.
 	FS vfs.FS
+	// HungAfter is how long one write of the log may take before the node ends, so that
+	// another leads; 0 is the default. A node alone waits.
+	HungAfter time.Duration
 	// TailBytes is how much of the newest log entries stays in memory for nodes that are a
 	// little behind; 0 is the default.
 	TailBytes int64
@@ -152,6 +156,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.up.Store(true)
 	if n.bridge != nil {
 		n.watching.Go(n.watchMembers)
+		n.watching.Go(n.watchLog)
 	}
 	n.core = coordinator.New(coordinator.Config{
 		Groups: n.groups, Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
@@ -186,6 +191,16 @@ func (n *Node) open(id uint64) error {
 	h.recovery = group.NewRecovery(id, h.place.current(), n.tailBytes(), n.opts.Logger)
 	h.recovery.Adopted(h.place.state.Adopted)
 	return nil
+}
+
+// hungAfter is long for a disk that only is slow, and short for callers who wait.
+const hungAfter = 10 * time.Second
+
+// watchLog ends the node when its disk hangs.
+func (n *Node) watchLog() {
+	if err := n.journal.Watch(n.life, cmp.Or(n.opts.HungAfter, hungAfter)); err != nil {
+		n.fail(err)
+	}
 }
 
 // startGroup runs a group that has been recovered.
@@ -263,6 +278,11 @@ func (n *Node) serve() {
 func (n *Node) fail(err error) {
 	n.failOnce.Do(func() {
 		n.opts.Logger.Error("the node must end", "err", err)
+		if n.bridge != nil { // whoever hears no others leads nothing
+			for id := range uint64(n.dir.identity.Groups) {
+				n.bridge.Detach(id + 1)
+			}
+		}
 		n.failure = err
 		close(n.done)
 	})

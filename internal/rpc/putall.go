@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc/metadata"
@@ -103,7 +104,14 @@ func (s *Server) write(c *call, req *wire.PutAll) (coordinator.Answer, error) {
 	if req.RequestID == "" && s.cfg.RequireRequestID {
 		return coordinator.Answer{}, sheaf.Errorf(sheaf.RequestIDRequired, "this node requires a request ID (require_request_id): set request_id")
 	}
-	return c.core.PutAll(c.stream.Context(), req, &c.stages)
+	answer, err := c.core.PutAll(c.stream.Context(), req, &c.stages)
+	if answer.Groups > 1 || answer.Forwarded {
+		c.route = strconv.Itoa(answer.Groups)
+		if answer.Forwarded {
+			c.route += " forwarded"
+		}
+	}
+	return answer, err
 }
 
 // respond sends the one answer of a call.

@@ -28,6 +28,9 @@ type sink struct {
 	version atomic.Uint64
 }
 
+// Leads says that there is nobody else.
+func (s *sink) Leads() bool { return true }
+
 func (s *sink) Propose(_ context.Context, cmd *wire.Command) (apply.Result, group.Timing, error) {
 	result := apply.Result{Version: s.version.Add(1)}
 	for _, entry := range cmd.Entries.All() {

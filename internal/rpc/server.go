@@ -167,7 +167,9 @@ type call struct {
 	request  wire.PutAll
 	answer   sheafv1.PutAllResponse
 	trailer  metadata.MD
-	texts    [2]string // the values in trailer
+	texts    [3]string // the values in trailer
+	// route tells the client which node to bring such batches to; empty is this one.
+	route string
 }
 
 // calls are those that have ended: nothing that a method calls keeps a part of one.
@@ -187,10 +189,13 @@ func (c *call) reuse() {
 // setTrailer gives the server's time and the stages that the call met. gRPC copies it.
 func (c *call) setTrailer() {
 	clear(c.trailer)
-	c.texts = [2]string{strconv.FormatInt(time.Now().UnixMilli(), 10), c.stages.ServerTiming()}
+	c.texts = [3]string{strconv.FormatInt(time.Now().UnixMilli(), 10), c.stages.ServerTiming(), c.route}
 	c.trailer["sheaf-time-ms"] = c.texts[:1]
 	if c.texts[1] != "" {
-		c.trailer["server-timing"] = c.texts[1:]
+		c.trailer["server-timing"] = c.texts[1:2]
+	}
+	if c.route != "" {
+		c.trailer["sheaf-route"] = c.texts[2:]
 	}
 	c.stream.SetTrailer(c.trailer)
 }

@@ -1,9 +1,12 @@
 package sim
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/coordinator"
@@ -112,7 +115,7 @@ func (c *client) makeBatch(op *operation) {
 	}
 	entries := wire.Canonical(raw)
 	op.command = &wire.Command{
-		Kind: wire.Fast, Level: sheaf.Linearizable, RequestID: "id-" + op.id,
+		Kind: wire.Fast, Level: sheaf.Linearizable, RequestID: w.requestID(op.id),
 		Entries: entries, Fingerprint: wire.FingerprintOf(entries, sheaf.Linearizable),
 	}
 	seen := c.seen[op.set]
@@ -131,6 +134,17 @@ func (c *client) makeBatch(op *operation) {
 		}
 		op.command.IfMatch = wire.Match{Set: true, Tags: []wire.ETagSum{sum}}
 	}
+}
+
+// requestID names a batch: as any caller may, or as our client does, with the time of its issue.
+func (w *World) requestID(name string) string {
+	if w.chance(2) {
+		return "id-" + name
+	}
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:], uint64(epochMS+w.now.Milliseconds())<<16|7<<12|w.rng.Uint64N(1<<12))
+	binary.BigEndian.PutUint64(id[8:], 2<<62|w.rng.Uint64N(1<<62))
+	return "v7-" + id.String()
 }
 
 // attempt has a coordinator carry the operation out. It may be a second one beside one that
