@@ -74,9 +74,12 @@ func (c *Coordinator) putAtomic(ctx context.Context, cmd *wire.Command, parts []
 	}
 	answered := make(chan outcome, 1)
 	cmd.Source.Hold()
+	place := c.line.join(cmd.Entries)
 	c.background.Go(func() {
 		defer cancel()
+		defer place.leave()
 		batch := &Several{Command: cmd, Parts: parts, GroupOf: c.table.GroupOf}
+		batch.contended = place.wait(work) != nil // then its time is over, as Run finds
 		do := &driver{c: c, caller: work, callTime: callTime + size}
 		answer, err := batch.Run(do)
 		cmd.Source.Release()
