@@ -7,7 +7,14 @@ import (
 
 // applyReserve keeps new writers off a reader's keys until a time. What attempts hold
 // already stays theirs. A reservation proves nothing: the reader still reads twice.
+//
+// A reader who has seen a version, perhaps in another group, brings it along: what is written
+// here afterwards is above it.
 func applyReserve(cmd *wire.Command, state State, out *store.Mutations) (Result, error) {
+	if refusal := CheckAfter(cmd.Version, out.Meta.Clock); refusal != nil {
+		return refuse(refusal)
+	}
+	out.Meta.Clock = max(out.Meta.Clock, cmd.Version)
 	holder := wire.Holder{RequestID: cmd.RequestID, UntilMS: cmd.DeadlineMS}
 	for _, key := range cmd.Keys {
 		was, held, err := heldBy(key, state)

@@ -129,10 +129,15 @@ func (b *Bridge) Form(ctx context.Context, waiting func(name string, why error))
 	b.members[me.ID] = me
 	b.mu.Unlock()
 	told := time.Now()
+	var missing string
+	var why error
 	for {
-		missing, why := b.meetAll(ctx)
-		if missing == "" {
+		name, err := b.meetAll(ctx)
+		if name == "" {
 			break
+		}
+		if why == nil || ctx.Err() == nil { // that the time was over says less than what came before
+			missing, why = name, err
 		}
 		if waiting != nil && time.Since(told) > 2*time.Second {
 			told = time.Now()

@@ -58,6 +58,7 @@ type Coordinator struct {
 	cfg      Config
 	table    router.Table
 	eventual *queue
+	line     *line
 	// life ends with Close; background has what goes on when its caller was answered.
 	life       context.Context
 	end        context.CancelFunc
@@ -67,7 +68,7 @@ type Coordinator struct {
 
 // New returns a coordinator, which must be closed.
 func New(cfg Config) *Coordinator {
-	c := &Coordinator{cfg: cfg, table: router.Equal(len(cfg.Groups)), eventual: newQueue(cfg)}
+	c := &Coordinator{cfg: cfg, table: router.Equal(len(cfg.Groups)), eventual: newQueue(cfg), line: newLine()}
 	c.life, c.end = context.WithCancel(context.Background())
 	if len(cfg.Groups) > 1 {
 		for i, g := range cfg.Groups {

@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -74,9 +73,12 @@ func (c *Coordinator) putAtomic(ctx context.Context, cmd *wire.Command, parts []
 	}
 	answered := make(chan outcome, 1)
 	cmd.Source.Hold()
+	place := c.line.join(cmd.Entries)
 	c.background.Go(func() {
 		defer cancel()
+		defer place.leave()
 		batch := &Several{Command: cmd, Parts: parts, GroupOf: c.table.GroupOf}
+		batch.contended = place.wait(work) != nil // then its time is over, as Run finds
 		do := &driver{c: c, caller: work, callTime: callTime + size}
 		answer, err := batch.Run(do)
 		cmd.Source.Release()
@@ -143,6 +145,8 @@ func joinParts(shares []share, answers []Answer, errs []error) (Answer, error) {
 		} else {
 			applied++
 			all.Version = max(all.Version, answers[i].Version)
+			// Of two attempts side by side each may apply a part: neither has applied it all.
+			all.Replayed = all.Replayed || answers[i].Replayed
 			for _, entry := range part.cmd.Entries.All() {
 				if !entry.Delete {
 					sum.AddKey(entry.Key, answers[i].Version)
@@ -154,7 +158,6 @@ func joinParts(shares []share, answers []Answer, errs []error) (Answer, error) {
 	switch {
 	case applied == len(shares):
 		all.ETag = sum.ETag()
-		all.Replayed = !slices.ContainsFunc(answers, func(a Answer) bool { return !a.Replayed })
 	case applied == 0 && known:
 		return Answer{}, first
 	case applied == 0:

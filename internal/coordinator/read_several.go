@@ -57,10 +57,7 @@ func (c *Coordinator) getParts(ctx context.Context, req GetAll, parts []keyShare
 			to := c.group(part.group)
 			results[i], errs[i] = to.Read(ctx, ask)
 			if errors.Is(errs[i], sheaf.StaleReplica) {
-				// The session may have seen that version in another group. The newest state
-				// of this one is not older than what it saw here.
-				ask.Level = sheaf.Linearizable
-				results[i], errs[i] = to.Read(ctx, ask)
+				results[i], errs[i] = c.readAfter(ctx, to, ask)
 			}
 		})
 	}
@@ -104,6 +101,21 @@ func (c *Coordinator) fits(values *Values) error {
 		}
 	}
 	return nil
+}
+
+// readAfter reads a group that has not come to the version that a session has seen, which may be
+// another group's. Its clock is moved there first, so that what is written later is above what
+// the session has seen; its newest state then has all that is not.
+func (c *Coordinator) readAfter(ctx context.Context, to Group, ask group.ReadRequest) (group.ReadResult, error) {
+	result, _, err := to.Propose(ctx, &wire.Command{Kind: wire.Reserve, Version: ask.After})
+	if err == nil && result.Refused != nil {
+		err = result.Refused
+	}
+	if err != nil {
+		return group.ReadResult{}, err
+	}
+	ask.Level = sheaf.Linearizable
+	return to.Read(ctx, ask)
 }
 
 // getSnapshot reads keys as of one instant of all their groups.

@@ -247,7 +247,7 @@ func TestAWipedDiskDoesNotComeBack(t *testing.T) {
 	tr.stop(2)
 	wiped := tr.cfgs[2]
 	wiped.DataDir = t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
 	n, err := Start(ctx, wiped, Options{Logger: slog.New(slog.DiscardHandler)})
 	if err == nil {
