@@ -46,7 +46,7 @@ func applyDecide(cmd *wire.Command, state State, out *store.Mutations) (Result, 
 // commitPart makes an attempt's part values at cmd.Version, and remembers the request ID.
 func commitPart(cmd *wire.Command, part wire.Prepared, row wire.Row, known bool, out *store.Mutations) {
 	out.Meta.Clock = max(out.Meta.Clock, cmd.Version)
-	entries := part.Entries.Clone() // out keeps them, the state's view ends
+	entries := part.Entries.CopyTo(out.Scratch) // the state's view ends before out is written
 	write(entries, cmd.Version, out)
 	row.Version, row.Attempt = cmd.Version, cmd.Attempt
 	as := wire.Command{
@@ -75,7 +75,7 @@ func applyResolve(cmd *wire.Command, state State, out *store.Mutations) (Result,
 		return Result{}, err
 	}
 	if !cmd.Commit {
-		dropPart(cmd, part, part.Entries.Clone(), out)
+		dropPart(cmd, part, part.Entries.CopyTo(out.Scratch), out)
 		return Result{}, nil
 	}
 	row, known, err := lookup(cmd.RequestID, state)

@@ -59,6 +59,7 @@ type Coordinator struct {
 	table    router.Table
 	eventual *queue
 	line     *line
+	later    []*later // of each group
 	// life ends with Close; background has what goes on when its caller was answered.
 	life       context.Context
 	end        context.CancelFunc
@@ -72,7 +73,10 @@ func New(cfg Config) *Coordinator {
 	c.life, c.end = context.WithCancel(context.Background())
 	if len(cfg.Groups) > 1 {
 		for i, g := range cfg.Groups {
+			later := newLater(g)
+			c.later = append(c.later, later)
 			c.background.Go(func() { c.tidy(uint64(i+1), g) })
+			c.background.Go(func() { later.run(c.life) })
 		}
 	}
 	return c

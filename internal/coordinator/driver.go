@@ -50,6 +50,9 @@ func (d *driver) Call(calls []Call) []Answered {
 	return answers
 }
 
+// Later is part of Carrier.
+func (d *driver) Later(call Call) { d.c.later[call.Group-1].put(call.Command) }
+
 // release gives back what is counted for values.
 func (d *driver) release() {
 	d.c.cfg.Gate.Release(d.reserved)

@@ -435,7 +435,7 @@ func Help(do Carrier, groupOf func(key []byte) uint64, holder wire.Holder, group
 func (s *Several) Finish() {
 	s.asked = slices.DeleteFunc(s.asked, func(p Part) bool { return p.Group == s.home() })
 	if s.version != 0 && len(s.asked) > 0 && s.resolveAll(true) {
-		s.do.Call([]Call{{Group: s.home(), Command: s.command(wire.Done, nil)}})
+		s.do.Later(Call{Group: s.home(), Command: s.command(wire.Done, nil)})
 	}
 }
 
@@ -463,21 +463,18 @@ func (s *Several) command(kind wire.Kind, part *Part) *wire.Command {
 
 // Split makes the groups' shares of a batch. They have bytes of their own, unless one group
 // has all of it.
-func Split(entries wire.Entries, groupOf func(key []byte) uint64) (parts []Part) {
+func Split(entries wire.Entries, groupOf func(key []byte) uint64) []Part {
 	if part, whole := undivided(entries, groupOf); whole {
 		return []Part{part}
 	}
-	raw := make(map[uint64][]byte)
-	for _, entry := range entries.All() {
-		group := groupOf(entry.Key)
-		i, found := slices.BinarySearchFunc(parts, group, func(p Part, g uint64) int { return int(int64(p.Group) - int64(g)) })
-		if !found {
-			parts = slices.Insert(parts, i, Part{Group: group, Key: entry.Key})
+	shares := entries.Divide(groupOf)
+	parts := make([]Part, len(shares))
+	for i, share := range shares {
+		parts[i] = Part{Group: share.Number, Entries: share.Entries}
+		for _, entry := range share.Entries.All() {
+			parts[i].Key = entry.Key
+			break
 		}
-		raw[group] = wire.AppendEntry(raw[group], &entry)
-	}
-	for i := range parts {
-		parts[i].Entries = wire.Canonical(raw[parts[i].Group])
 	}
 	return parts
 }

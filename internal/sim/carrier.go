@@ -99,6 +99,12 @@ func (c *carrier) Call(calls []coordinator.Call) []coordinator.Answered {
 // patience is how long a call waits for its answer.
 const patience = 1500 * time.Millisecond
 
+// Later is part of coordinator.Carrier.
+func (c *carrier) Later(call coordinator.Call) {
+	w := c.w
+	w.after(w.between(0, 200*time.Millisecond), func() { w.call(&call, func(coordinator.Answered) {}) })
+}
+
 // Wait is part of coordinator.Carrier.
 func (c *carrier) Wait(turn int) {
 	c.w.after(c.w.between(time.Millisecond, time.Duration(10+50*min(turn, 10))*time.Millisecond), c.resume)

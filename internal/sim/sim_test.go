@@ -61,7 +61,7 @@ func TestSameSeedIsTheSameWorld(t *testing.T) {
 
 // TestMutantsAreFound: a driver that is broken in one way is found out within some seeds.
 func TestMutantsAreFound(t *testing.T) {
-	const most = 300
+	const most = 1500
 	for mutant := None + 1; mutant < mutants; mutant++ {
 		t.Run(mutant.String(), func(t *testing.T) {
 			for s := uint64(1); s <= most; s++ {

@@ -74,8 +74,13 @@ type Mutations struct {
 func (m *Mutations) Reset() {
 	clear(m.Ops)
 	m.Ops = m.Ops[:0]
-	m.scratch = m.scratch[:0]
+	if m.scratch = m.scratch[:0]; cap(m.scratch) > maxKept {
+		m.scratch = nil
+	}
 }
+
+// maxKept bounds the memory that Reset keeps for what Scratch makes.
+const maxKept = 4 << 20
 
 // Set adds an op that sets key to head followed by value. It keeps the slices.
 func (m *Mutations) Set(space Space, key, head, value []byte) {
