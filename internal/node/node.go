@@ -26,6 +26,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/cluster"
 	"github.com/sheafdb/sheaf/internal/config"
 	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/failpoint"
 	"github.com/sheafdb/sheaf/internal/group"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/rpc"
@@ -104,7 +105,7 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 		return nil, err
 	}
 	if opts.FS == nil {
-		opts.FS = vfs.Default
+		opts.FS = failpoint.FS(vfs.Default)
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
