@@ -118,9 +118,21 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 	n.setState(stateRecovering)
 	if err := n.start(ctx); err != nil {
 		n.release()
-		return nil, err
+		return nil, n.advise(err)
 	}
 	return n, nil
+}
+
+// advise adds to the error of damaged files what to do in a cluster, where an older copy of
+// them, which a node alone might go back to, would be worse than none: the others count on
+// what this node has promised.
+func (n *Node) advise(err error) error {
+	var corrupt *wal.CorruptError
+	if n.dir == nil || n.dir.identity.Cluster == "" || !errors.As(err, &corrupt) && !errors.Is(err, store.ErrCorrupt) {
+		return err
+	}
+	return fmt.Errorf("%w (this node is one of a cluster: start a new one with --join, and replace this one with it: sheaf cluster replace %s NEW; do not go back to an older copy of its files)",
+		err, n.dir.identity.self().Name)
 }
 
 func (n *Node) start(ctx context.Context) error {
