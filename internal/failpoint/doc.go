@@ -4,7 +4,7 @@
 // It is there only in builds with -tags failpoints. In any other, Enabled is false, every
 // function is empty, and the file system is the one that was given.
 //
-// In such a build the environment variable SHEAF_FAILPOINTS has the rules, or names a file
+// In such a build the environment variable FAILPOINTS has the rules, or names a file
 // that has them (@FILE), which is looked at again every few milliseconds. A rule is
 //
 //	PLACE=ACTION[:PROBABILITY]

@@ -28,12 +28,12 @@ type rule struct {
 var rules atomic.Pointer[map[string]rule]
 
 // errInjected is what a place fails with.
-var errInjected = errors.New("injected by SHEAF_FAILPOINTS: input/output error")
+var errInjected = errors.New("injected by FAILPOINTS: input/output error")
 
 const lookEvery = 10 * time.Millisecond
 
 func init() {
-	text := os.Getenv("SHEAF_FAILPOINTS")
+	text := os.Getenv("FAILPOINTS")
 	name, isFile := strings.CutPrefix(text, "@")
 	if !isFile {
 		mustSet(text)
@@ -63,7 +63,7 @@ func mustSet(text string) {
 		}
 		place, r, err := parse(part)
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "SHEAF_FAILPOINTS: %q: %v\n", part, err)
+			fmt.Fprintf(os.Stderr, "FAILPOINTS: %q: %v\n", part, err)
 			os.Exit(1)
 		}
 		parsed[place] = r
