@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -103,7 +102,7 @@ func failed(err error) Answered {
 	for _, code := range []sheaf.Code{
 		sheaf.RateLimited, sheaf.NoSpace, sheaf.Draining, sheaf.BatchTooLarge, sheaf.Corruption, sheaf.Internal,
 	} {
-		if errors.Is(err, code) {
+		if sheaf.CodeOf(err) == code { // and not what it wraps: of an attempt before
 			return Answered{Refused: sheaf.AsError(err)}
 		}
 	}
