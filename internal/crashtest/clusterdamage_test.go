@@ -24,7 +24,9 @@ func cutOff(t *testing.T, store string, size func(records []record, segment []by
 // TestALogThatWasCutOffIsNotForgotten: a node whose log has lost what it acknowledged does not
 // start, because with the one that never had it, it would be a majority without it.
 func TestALogThatWasCutOffIsNotForgotten(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, store string) {
+		t.Parallel()
 		c, h := cutOff(t, store, func(records []record, _ []byte) int64 { return records[len(records)/3].offset })
 		c.launch(1)
 		c.launch(2)

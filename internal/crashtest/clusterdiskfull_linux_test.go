@@ -14,7 +14,9 @@ import (
 // writes are acknowledged and reads are current at the others, and the node catches up when it
 // has room again.
 func TestAClusterWithOneFullDiskGoesOn(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, store string) {
+		t.Parallel()
 		rng, h := newRand(t), newHistory()
 		c := prepareCluster(t, 3, store)
 		disk := smallDisk(t)

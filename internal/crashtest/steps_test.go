@@ -18,6 +18,7 @@ const freeWithin = 10 * time.Second
 // batch is whole or not there, and a retry of its request ID is answered as the first attempt
 // was, or would have been.
 func TestACoordinatorThatEndsAtAnyStepLeavesNothing(t *testing.T) {
+	t.Parallel()
 	c, h := newCluster(t, 3, "memory", "--groups", "3"), newHistory()
 	h.strict = true
 	for n, place := range coordinatorPlaces {
