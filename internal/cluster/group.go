@@ -180,8 +180,15 @@ func (g *Group) untilDone(ctx context.Context, named, unknown bool, try func(ctx
 			break
 		}
 	}
-	if unknown && (errors.Is(err, sheaf.NotLeader) || errors.Is(err, sheaf.NotProposed)) {
-		return &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: err, Detail: "an attempt was not answered, and another was not made in time"}
+	return ended(err, unknown)
+}
+
+// ended is the error of attempts of which the last failed with err. When one before it may have
+// been done, it is no comfort that the last did nothing, for whatever reason.
+func ended(err error, unknown bool) error {
+	row, _ := sheaf.CodeOf(err).Row()
+	if unknown && row.Outcome == sheaf.CallDidNothing {
+		return &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: err, Detail: "an attempt was not answered, and the last was not taken"}
 	}
 	return err
 }

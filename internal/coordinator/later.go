@@ -65,9 +65,12 @@ func (l *later) run(life context.Context) {
 		case <-time.After(gatherTime):
 		}
 		if cmds := l.take(); len(cmds) > 0 {
+			done := []Call{{Command: cmds[0]}}
+			hit("before", done)
 			ctx, cancel := context.WithTimeout(life, callTime)
 			_, _ = l.group.ProposeAll(ctx, cmds, nil) // see above
 			cancel()
+			hit("after", done)
 		}
 	}
 }

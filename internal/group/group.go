@@ -247,6 +247,9 @@ func (g *Group) Leader() uint64 { return g.office.Load().Leader }
 // Leads says whether this replica leads, as far as it knows.
 func (g *Group) Leads() bool { return g.office.Load().Leading }
 
+// Alone says that the group has no other voter, and so nobody else to lead it.
+func (g *Group) Alone() bool { return g.alone.Load() }
+
 // notLeader is the answer to a command that only a leader may take.
 func (g *Group) notLeader() error {
 	return &sheaf.Error{

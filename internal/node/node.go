@@ -26,6 +26,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/cluster"
 	"github.com/sheafdb/sheaf/internal/config"
 	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/failpoint"
 	"github.com/sheafdb/sheaf/internal/group"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/rpc"
@@ -104,7 +105,7 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 		return nil, err
 	}
 	if opts.FS == nil {
-		opts.FS = vfs.Default
+		opts.FS = failpoint.FS(vfs.Default)
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -117,9 +118,21 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 	n.setState(stateRecovering)
 	if err := n.start(ctx); err != nil {
 		n.release()
-		return nil, err
+		return nil, n.advise(err)
 	}
 	return n, nil
+}
+
+// advise adds to the error of damaged files what to do in a cluster, where an older copy of
+// them, which a node alone might go back to, would be worse than none: the others count on
+// what this node has promised.
+func (n *Node) advise(err error) error {
+	var corrupt *wal.CorruptError
+	if n.dir == nil || n.dir.identity.Cluster == "" || !errors.As(err, &corrupt) && !errors.Is(err, store.ErrCorrupt) {
+		return err
+	}
+	return fmt.Errorf("%w (this node is one of a cluster: start a new one with --join, and replace this one with it: sheaf cluster replace %s NEW; do not go back to an older copy of its files)",
+		err, n.dir.identity.self().Name)
 }
 
 func (n *Node) start(ctx context.Context) error {

@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"api/sheaf/v1":             0,
 	"shardmap":                 0,
 	"internal/telemetry":       0,
+	"internal/failpoint":       0,
 	"anybatch":                 0,
 	"internal/wire":            1,
 	"internal/store":           1,

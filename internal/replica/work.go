@@ -93,6 +93,32 @@ func (c *Core) accept(ready raft.Ready, given int, w *Work) {
 			w.Send = append(w.Send, m)
 		}
 	}
+	w.Send = withoutRepeats(w.Send)
+}
+
+// withoutRepeats drops entries that are sent again further on. While raft does not know what a
+// follower has, it sends the same ones, up to a whole message, with every sign of life, and of
+// these there are as many as reads: after a pause a leader would send hundreds of megabytes, and
+// be busy with that for longer than an election takes.
+func withoutRepeats(messages []*pb.Message) []*pb.Message {
+	type from struct{ to, term, index uint64 }
+	last := make(map[from]int)
+	for i, m := range messages {
+		if m.GetType() == pb.MsgApp && len(m.GetEntries()) > 0 {
+			last[from{m.GetTo(), m.GetTerm(), m.GetIndex()}] = i
+		}
+	}
+	if len(last) == 0 {
+		return messages
+	}
+	kept := messages[:0]
+	for i, m := range messages {
+		if m.GetType() == pb.MsgApp && len(m.GetEntries()) > 0 && last[from{m.GetTo(), m.GetTerm(), m.GetIndex()}] != i {
+			continue
+		}
+		kept = append(kept, m)
+	}
+	return kept
 }
 
 // changeOffice notes who leads. What waits on an office that is lost is told so.
