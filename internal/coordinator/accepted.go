@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sheafdb/sheaf"
@@ -14,9 +15,13 @@ import (
 // durable yet. It decides who is let in and what is proposed next, and knows no clock and no
 // goroutine, so that it runs in a simulator as it runs in a node. Invariants:
 //
-//   - At most Bytes are queued or on their way, but for a single larger batch.
+//   - At most Bytes are queued or on their way to the log, but for a single larger batch.
 //   - The batches that a crash would lose were accepted within Window of each other: when
 //     the oldest is older than that, nothing is let in.
+//
+// That a round is in the log does not say that its batches are durable: one that finds a key
+// held was logged in vain. Only what came of it when it was applied tells, so a round counts
+// until then, though the next may be proposed before.
 //
 // It is not safe for concurrent use.
 type Accepted struct {
@@ -24,9 +29,18 @@ type Accepted struct {
 	Window time.Duration
 
 	waiting []Share
-	bytes   int       // of waiting and of the round on its way
-	oldest  time.Time // acceptance of the oldest batch not yet durable
+	since   time.Time // acceptance of the first of waiting
 	refused bool      // the first of waiting were put back
+	bytes   int       // of waiting and of rounds that are not logged
+	rounds  []*Round
+}
+
+// Round is what is proposed together.
+type Round struct {
+	Shares []Share
+	// Again: some of it was put back, and a while should pass before it is proposed.
+	Again bool
+	since time.Time
 }
 
 // Admission is what becomes of a batch at the door of the queue.
@@ -36,7 +50,7 @@ type Admission int
 const (
 	Taken Admission = iota // it is accepted
 	Full                   // there is no room
-	Later                  // something older is not durable yet: ask again when a round has landed
+	Later                  // something older is not durable yet: ask again when a round has ended
 )
 
 // Put lets the parts of one batch in, or not.
@@ -45,42 +59,61 @@ func (a *Accepted) Put(now time.Time, parts []Share) Admission {
 	switch {
 	case a.bytes > 0 && a.bytes+size > a.Bytes:
 		return Full
-	case a.bytes > 0 && now.Sub(a.oldest) > a.Window:
+	case now.Sub(a.oldest(now)) > a.Window:
 		return Later
-	case a.bytes == 0:
-		a.oldest = now
+	}
+	if len(a.waiting) == 0 {
+		a.since = now
 	}
 	a.waiting = append(a.waiting, parts...)
 	a.bytes += size
 	return Taken
 }
 
-// Take returns all that waits, as the next round. Whatever is accepted from here on is younger.
-// refused: some of it was put back, and a while should pass before it is proposed.
-func (a *Accepted) Take() (round []Share, refused bool) {
-	round, refused = a.waiting, a.refused
-	a.waiting, a.refused = nil, false
-	return round, refused
+// oldest is the acceptance of the oldest batch not known to be durable, now if there is none.
+func (a *Accepted) oldest(now time.Time) time.Time {
+	oldest := now
+	if len(a.waiting) > 0 {
+		oldest = a.since
+	}
+	for _, round := range a.rounds {
+		if round.since.Before(oldest) {
+			oldest = round.since
+		}
+	}
+	return oldest
 }
 
-// Landed counts a round as durable that was taken at a time.
-func (a *Accepted) Landed(round []Share, taken time.Time) {
-	a.bytes -= sizeOf(round)
-	if !a.refused { // what was put back is older than all
-		a.oldest = taken
+// Take returns all that waits, as the next round, and nil if nothing does.
+func (a *Accepted) Take() *Round {
+	if len(a.waiting) == 0 {
+		return nil
 	}
+	round := &Round{Shares: a.waiting, Again: a.refused, since: a.since}
+	a.waiting, a.refused = nil, false
+	a.rounds = append(a.rounds, round)
+	return round
 }
+
+// Logged makes room for as much as a round had, which is in the log or will never be.
+func (a *Accepted) Logged(round *Round) { a.bytes -= sizeOf(round.Shares) }
 
 // PutBack queues again, before all others, what was logged and found no room in the
-// state. It is not durable, so it counts as queued, and nothing is accepted beside it.
+// state, or a key held. It is not durable, so it counts as queued, and nothing is accepted
+// beside it.
 func (a *Accepted) PutBack(again []Share) {
 	a.waiting = append(again, a.waiting...)
 	a.bytes += sizeOf(again)
-	a.oldest, a.refused = time.Time{}, true
+	a.since, a.refused = time.Time{}, true
 }
 
-// Waiting is how many parts are not on their way.
-func (a *Accepted) Waiting() int { return len(a.waiting) }
+// Ended says that what a round came to is known: what is not durable of it was put back.
+func (a *Accepted) Ended(round *Round) {
+	a.rounds = slices.DeleteFunc(a.rounds, func(r *Round) bool { return r == round })
+}
+
+// Empty says that nothing waits and nothing is on its way.
+func (a *Accepted) Empty() bool { return len(a.waiting) == 0 && len(a.rounds) == 0 }
 
 func sizeOf(parts []Share) (bytes int) {
 	for _, part := range parts {

@@ -18,7 +18,7 @@ type queue struct {
 
 	mu       sync.Mutex
 	accepted Accepted
-	landed   chan struct{}
+	ended    chan struct{} // closed when a round has ended
 	closed   bool
 
 	work   chan struct{} // one token when something may wait
@@ -29,7 +29,7 @@ type queue struct {
 func newQueue(cfg Config) *queue {
 	q := &queue{
 		cfg: cfg, accepted: Accepted{Bytes: cfg.EventualBytes, Window: cfg.EventualWindow},
-		landed: make(chan struct{}), work: make(chan struct{}, 1), done: make(chan struct{}), giveUp: make(chan struct{}),
+		ended: make(chan struct{}), work: make(chan struct{}, 1), done: make(chan struct{}), giveUp: make(chan struct{}),
 	}
 	go q.run()
 	return q
@@ -38,7 +38,7 @@ func newQueue(cfg Config) *queue {
 // put accepts the parts of one batch, or says why not.
 func (q *queue) put(ctx context.Context, parts []Share) error {
 	for {
-		admission, landed, closed := q.tryPut(parts)
+		admission, ended, closed := q.tryPut(parts)
 		switch {
 		case closed:
 			return sheaf.Errorf(sheaf.Draining, "the node is shutting down")
@@ -52,14 +52,14 @@ func (q *queue) put(ctx context.Context, parts []Share) error {
 			return nil
 		}
 		select {
-		case <-landed:
+		case <-ended:
 		case <-ctx.Done():
 			return &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err()}
 		}
 	}
 }
 
-func (q *queue) tryPut(parts []Share) (admission Admission, landed <-chan struct{}, closed bool) {
+func (q *queue) tryPut(parts []Share) (admission Admission, ended <-chan struct{}, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -72,7 +72,7 @@ func (q *queue) tryPut(parts []Share) (admission Admission, landed <-chan struct
 			part.Command.Source.Hold() // until it is applied
 		}
 	}
-	return admission, q.landed, false
+	return admission, q.ended, false
 }
 
 func (q *queue) wake() {
@@ -88,28 +88,31 @@ func (q *queue) run() {
 	defer applying.Wait()
 	for range q.work {
 		q.mu.Lock()
-		round, refused := q.accepted.Take()
-		taken, closed := time.Now(), q.closed
+		round, closed := q.accepted.Take(), q.closed
 		q.mu.Unlock()
 		switch {
-		case len(round) == 0 && closed:
+		case round == nil && closed:
 			applying.Wait()
 			if q.empty() {
 				return
 			}
 			q.wake() // something was put back
-		case len(round) == 0:
-		case refused && !q.pause():
-			q.lost(round, nil)
-			q.land(round, taken)
+		case round == nil:
+		case round.Again && !q.pause():
+			q.lost(round.Shares, nil)
+			q.logged(round)
+			q.end(round)
 			q.wake()
 		default:
 			// The next round is logged while this one is applied. How many are between
 			// is the group's to bound.
 			logged := make(chan struct{})
-			applying.Go(func() { q.propose(round, logged) })
+			applying.Go(func() {
+				q.propose(round.Shares, logged)
+				q.end(round)
+			})
 			<-logged
-			q.land(round, taken)
+			q.logged(round)
 			q.wake()
 		}
 	}
@@ -118,7 +121,7 @@ func (q *queue) run() {
 func (q *queue) empty() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.accepted.Waiting() == 0
+	return q.accepted.Empty()
 }
 
 // pause waits before something refused is tried again; false when there is no time left.
@@ -131,13 +134,19 @@ func (q *queue) pause() bool {
 	}
 }
 
-// land counts a round as durable and lets waiting callers in.
-func (q *queue) land(round []Share, taken time.Time) {
+func (q *queue) logged(round *Round) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.accepted.Landed(round, taken)
-	close(q.landed)
-	q.landed = make(chan struct{})
+	q.accepted.Logged(round)
+}
+
+// end lets callers in who wait for older batches to be durable.
+func (q *queue) end(round *Round) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.accepted.Ended(round)
+	close(q.ended)
+	q.ended = make(chan struct{})
 }
 
 func (q *queue) putBack(again []Share) {
