@@ -66,25 +66,28 @@ func (c *Coordinator) fits(values *Values) error {
 func (c *Coordinator) getSnapshot(ctx context.Context, req GetAll) (Values, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	keys := req.Keys
+	snapshot := &Snapshot{Keys: req.Keys, GroupOf: c.table.GroupOf}
+	if req.Consistency == sheaf.Sequential {
+		snapshot.After = req.After
+	}
 	do := &driver{c: c, caller: ctx, callTime: patience, maxBytes: c.cfg.Limits.BatchBytes}
-	found, err := (&Snapshot{Keys: keys, GroupOf: c.table.GroupOf}).Run(do)
+	found, err := snapshot.Run(do)
 	if err != nil {
 		do.release()
 		return Values{}, err
 	}
-	values := Values{Items: make([]sheaf.Item, len(keys)), Reserved: do.reserved}
+	values := Values{Items: make([]sheaf.Item, len(req.Keys)), Reserved: do.reserved}
 	var sum wire.ETagSum
-	named := wire.NewKeySet(len(keys))
+	named := wire.NewKeySet(len(req.Keys))
 	defer named.Release()
 	for i, v := range found {
-		values.Items[i].Key = keys[i]
+		values.Items[i].Key = req.Keys[i]
 		if !v.Live {
 			continue
 		}
-		values.Items[i] = sheaf.Item{Key: keys[i], Value: v.Value, TypeURL: string(v.TypeURL), Version: v.Version, Found: true}
-		if _, again := named.Add(keys[i]); !again {
-			sum.AddKey(keys[i], v.Version)
+		values.Items[i] = sheaf.Item{Key: req.Keys[i], Value: v.Value, TypeURL: string(v.TypeURL), Version: v.Version, Found: true}
+		if _, again := named.Add(req.Keys[i]); !again {
+			sum.AddKey(req.Keys[i], v.Version)
 		}
 	}
 	values.ETag = sum.ETag()
