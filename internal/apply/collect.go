@@ -47,19 +47,6 @@ func Collect(keys [][]byte, values bool, nowMS uint64, state State, hold func(by
 	return seen, nil
 }
 
-// AnyHeld says whether an attempt holds one of the keys.
-func AnyHeld(keys [][]byte, state State) (bool, error) {
-	if state.Meta().Held == 0 {
-		return false, nil
-	}
-	for _, key := range keys {
-		if holder, held, err := heldBy(key, state); err != nil || held && holder.Attempt != 0 {
-			return true, err
-		}
-	}
-	return false, nil
-}
-
 func collect(key []byte, values bool, meta store.Meta, state State, hold func(bytes int) error, seen *Seen) error {
 	clock := meta.NowMS
 	if meta.Held > 0 {

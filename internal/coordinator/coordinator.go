@@ -175,19 +175,11 @@ func (c *Coordinator) accept(ctx context.Context, cmd *wire.Command) (Answer, er
 		return Answer{}, err
 	}
 	parts := c.split(cmd)
-	known := 0
-	for _, part := range parts {
-		result, answered, err := c.group(part.group).Check(part.cmd)
-		switch {
-		case err != nil:
-			return Answer{}, err
-		case answered && result.Refused != nil:
-			return Answer{}, result.Refused
-		case answered:
-			known++
-		}
-	}
-	if known == len(parts) {
+	known, err := Known(parts, func(part Share) (apply.Result, bool, error) { return c.group(part.Group).Check(part.Command) })
+	switch {
+	case err != nil:
+		return Answer{}, err
+	case known:
 		return Answer{Accepted: true, Replayed: true}, nil
 	}
 	if err := c.eventual.put(ctx, parts); err != nil {
@@ -196,29 +188,12 @@ func (c *Coordinator) accept(ctx context.Context, cmd *wire.Command) (Answer, er
 	return Answer{Accepted: true}, nil
 }
 
-// share is the command of one group.
-type share struct {
-	group uint64
-	cmd   *wire.Command
-}
-
-// split makes a command for each group that has a part of a batch, all with its request ID
-// and fingerprint: each group remembers the ID, and applies its part once.
-func (c *Coordinator) split(cmd *wire.Command) []share {
+// split is Shares, and no look at the keys where there is one group.
+func (c *Coordinator) split(cmd *wire.Command) []Share {
 	if c.whole() != nil {
-		return []share{{1, cmd}}
+		return []Share{{1, cmd}}
 	}
-	parts := Split(cmd.Entries, c.table.GroupOf)
-	if len(parts) == 1 {
-		return []share{{parts[0].Group, cmd}}
-	}
-	shares := make([]share, len(parts))
-	for i, part := range parts {
-		own := *cmd
-		own.Entries, own.Source = part.Entries, nil // it has bytes of its own
-		shares[i] = share{part.Group, &own}
-	}
-	return shares
+	return Shares(cmd, c.table.GroupOf)
 }
 
 // command checks the shape of what is around the entries and builds the command.

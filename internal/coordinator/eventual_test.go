@@ -256,6 +256,26 @@ func TestWhatIsTriedAgainStaysCounted(t *testing.T) {
 	})
 }
 
+// TestNothingIsAcceptedBesideWhatIsTriedAgain: it is logged again and again, and not durable.
+func TestNothingIsAcceptedBesideWhatIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &slowGroup{round: time.Millisecond, applying: time.Millisecond, full: 50}
+		c := newCoordinator(g, 1<<20)
+		began := time.Now()
+		if _, err := c.PutAll(context.Background(), eventual(t, "a", 10), nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(21 * time.Millisecond)
+		if _, err := c.PutAll(context.Background(), eventual(t, "b", 10), nil); err != nil {
+			t.Fatal(err)
+		}
+		if at := time.Since(began); at < 50*20*time.Millisecond {
+			t.Errorf("a batch was accepted at %v, while one of the beginning was not durable", at)
+		}
+		c.Close(context.Background())
+	})
+}
+
 // TestCloseGivesUpWithItsContext: a full disk must not keep a node from stopping.
 func TestCloseGivesUpWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -27,9 +27,16 @@ type Value struct {
 // Writers that never rest could keep a reader waiting: after two misses it reserves its
 // keys, which only makes the third try likely to succeed. The double collect stays the
 // proof.
+//
+// A session that has come to a version wants more: nothing up to that version may become true
+// of the keys later. An undecided attempt may still be committed at its lower bound, so the
+// read waits for those whose bound is not above After. None can join them: After is what the
+// groups' clocks have reached.
 type Snapshot struct {
 	Keys    [][]byte
 	GroupOf func(key []byte) uint64
+	// After is the version of a SEQUENTIAL read, else 0.
+	After uint64
 
 	do Carrier
 	// groups are the keys' groups, by first appearance, and where has the places of each
@@ -71,7 +78,7 @@ func (s *Snapshot) Run(do Carrier) ([]Value, error) {
 		switch {
 		case s.refusal != nil:
 			return nil, s.refusal
-		case !ok: // void: an intent is gone, or a group was silent
+		case !ok: // void: an intent is gone or must be waited for, or a group was silent
 			last = nil
 			do.Wait(turn)
 			continue
@@ -125,7 +132,7 @@ func (s *Snapshot) collect(withValues bool) (values []Value, settled, ok bool) {
 		}
 		verdict, decided := Help(s.do, s.GroupOf, intent.Holder, []uint64{s.GroupOf(s.Keys[at])})
 		switch {
-		case !decided && verdict.Outcome == apply.Undecided:
+		case !decided && verdict.Outcome == apply.Undecided && intent.LowerBound > s.After:
 		case !decided:
 			return nil, false, false
 		case verdict.Outcome == apply.Committed:

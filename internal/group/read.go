@@ -3,7 +3,6 @@ package group
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/admission"
@@ -35,9 +34,6 @@ type ReadResult struct {
 	Held bool
 }
 
-// staleRetry is the wait advised when a replica is behind a session.
-const staleRetry = 50 * time.Millisecond
-
 // Read returns the keys as of one instant: at LINEARIZABLE of the newest state, which takes
 // a round with the other replicas unless this one is alone; at the other levels of this
 // replica's, and SEQUENTIAL refuses with STALE_REPLICA when that is older than After.
@@ -56,19 +52,11 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err er
 	view := g.store.View()
 	defer view.Close() //nolint:errcheck // reading is over
 	meta := view.Meta()
-	if refusal := apply.CheckAfter(req.After, meta.Clock); refusal != nil {
+	switch held, refusal, err := apply.Readable(req.Keys, req.Level, req.After, view); {
+	case refusal != nil:
 		return ReadResult{}, refusal
-	}
-	if req.Level == sheaf.Sequential && req.After > meta.Clock {
-		return ReadResult{}, &sheaf.Error{
-			Code: sheaf.StaleReplica, RetryAfter: staleRetry,
-			Detail: fmt.Sprintf("after is %d but this replica is at %d", req.After, meta.Clock),
-		}
-	}
-	if req.Level != sheaf.Eventual {
-		if held, err := apply.AnyHeld(req.Keys, view); err != nil || held {
-			return ReadResult{Held: held}, readError(err)
-		}
+	case err != nil || held:
+		return ReadResult{Held: held}, readError(err)
 	}
 	counted := reservation{gate: g.cfg.Gate}
 	defer func() {

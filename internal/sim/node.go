@@ -42,6 +42,7 @@ type node struct {
 	applies   []*replica.Apply
 	applying  bool
 	waiters   map[replica.Token]func(answer)
+	commits   map[replica.Token]func() // who wants to hear that an entry is committed
 	lastToken replica.Token
 	out       store.Mutations
 }
@@ -110,7 +111,7 @@ func (n *node) start() {
 		return
 	}
 	n.appends, n.appending, n.applies, n.applying = nil, false, nil, false
-	n.waiters = make(map[replica.Token]func(answer))
+	n.waiters, n.commits = make(map[replica.Token]func(answer)), make(map[replica.Token]func())
 	n.tick()
 	n.flushLater()
 	n.tidyLater()
@@ -183,14 +184,23 @@ func (n *node) turn() {
 			n.beginAppend()
 		}
 		if work.Apply != nil {
+			for i := range work.Apply.Entries {
+				n.committed(work.Apply.Entries[i].Token)
+			}
 			n.applies = append(n.applies, work.Apply)
 			n.beginApply()
 		}
 	}
 }
 
-// tell answers a caller, who may have gone.
+func (n *node) committed(token replica.Token) {
+	if told := n.commits[token]; told != nil {
+		delete(n.commits, token)
+		told()
+	}
+}
 
+// tell answers a caller, who may have gone.
 func (n *node) tell(token replica.Token, a answer) {
 	if waiter := n.waiters[token]; waiter != nil {
 		delete(n.waiters, token)
@@ -218,6 +228,10 @@ func (n *node) beginAppend() {
 	if early {
 		n.reply(a)
 	}
+	counted := w.cfg.Mutant == LoggedBeforeSync && a.Snapshot == nil
+	if counted {
+		n.core.Logged(a)
+	}
 	n.soon(delay, func() {
 		switch {
 		case w.cfg.Mutant == SkipSync && a.Snapshot == nil && w.chance(10):
@@ -231,7 +245,9 @@ func (n *node) beginAppend() {
 			n.group.restored(w, n)
 		}
 		n.appends, n.appending = n.appends[1:], false
-		n.core.Logged(a)
+		if !counted {
+			n.core.Logged(a)
+		}
 		if !early {
 			n.reply(a)
 		}
