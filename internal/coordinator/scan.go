@@ -68,12 +68,17 @@ func (c *Coordinator) settle(ctx context.Context, id uint64) error {
 		if len(pending) > 0 {
 			var still []wire.Holder
 			still, err = c.group(id).Attempts(ctx)
-			pending = slices.DeleteFunc(pending, func(attempt wire.Holder) bool {
-				return !slices.ContainsFunc(still, func(h wire.Holder) bool { return h.RequestID == attempt.RequestID && h.Attempt == attempt.Attempt })
-			})
+			pending = those(pending, still)
 		}
 	}
 	return err
+}
+
+// those returns the attempts that are still there.
+func those(pending, still []wire.Holder) []wire.Holder {
+	return slices.DeleteFunc(pending, func(attempt wire.Holder) bool {
+		return !slices.ContainsFunc(still, func(h wire.Holder) bool { return h.RequestID == attempt.RequestID && h.Attempt == attempt.Attempt })
+	})
 }
 
 // Next moves to the next live key; false at the end or on an error.
