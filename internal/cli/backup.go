@@ -236,16 +236,17 @@ func badBackup(path string, err error) error {
 
 // backupSummary is what a backup has, for people and programs.
 type backupSummary struct {
-	File        string    `json:"file"`
-	Bytes       int64     `json:"bytes,string"`
-	Cluster     string    `json:"cluster,omitempty"`
-	Node        string    `json:"node,omitempty"`
-	Began       time.Time `json:"began"`
-	MadeBy      string    `json:"version"`
-	StoreKind   string    `json:"store"`
-	Groups      int       `json:"groups"`
-	Keys        uint64    `json:"keys,string"`
-	RequestIDs  uint64    `json:"request_ids,string"`
+	File      string    `json:"file"`
+	Bytes     int64     `json:"bytes,string"`
+	Cluster   string    `json:"cluster,omitempty"`
+	Node      string    `json:"node,omitempty"`
+	Began     time.Time `json:"began"`
+	MadeBy    string    `json:"version"`
+	StoreKind string    `json:"store"`
+	Groups    int       `json:"groups"`
+	Keys      uint64    `json:"keys,string"`
+	// Rows remember request IDs: one for each group that a batch has keys in.
+	Rows        uint64    `json:"request_id_rows,string"`
 	TookMS      int64     `json:"took_ms"`
 	GroupStates []groupAt `json:"group_states"`
 }
@@ -264,7 +265,7 @@ func summaryOf(path string, size int64, h backup.Header, sections []backup.Secti
 	}
 	for _, one := range sections {
 		s.Keys += one.Counts.Keys
-		s.RequestIDs += one.Counts.RequestIDs
+		s.Rows += one.Counts.RequestIDs
 		s.GroupStates = append(s.GroupStates, groupAt{one.Group, one.Meta.Index, one.Meta.Clock, one.Counts.Keys})
 	}
 	return s
@@ -279,9 +280,15 @@ func (s *backupSummary) line() string {
 	if s.Bytes >= 0 {
 		size = humanBytes(s.Bytes) + ", "
 	}
-	return fmt.Sprintf("%s is whole: %s%s keys and %s request IDs in %d groups of %s, begun %s, in %s",
-		s.File, size, humanCount(int64(s.Keys)), humanCount(int64(s.RequestIDs)), s.Groups, of,
-		s.Began.Format(time.RFC3339), humanTime(time.Duration(s.TookMS)*time.Millisecond))
+	return fmt.Sprintf("%s is whole: %s%s keys in %s of %s, as of %s",
+		s.File, size, humanCount(int64(s.Keys)), groupCount(s.Groups), of, s.Began.Format(time.RFC3339))
+}
+
+func groupCount(n int) string {
+	if n == 1 {
+		return "1 group"
+	}
+	return fmt.Sprintf("%d groups", n)
 }
 
 func (a *app) printBackup(s backupSummary) error {

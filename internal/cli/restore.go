@@ -94,8 +94,8 @@ func (a *app) printRestored(s backupSummary, dir, kind string) error {
 	if kind != config.Default().Store {
 		flag = " --store " + kind
 	}
-	_, err := fmt.Fprintf(a.stdout, "restored %s keys and %s request IDs in %d groups, as of %s, in %s\nnext: sheaf serve --data-dir %s%s\n",
-		humanCount(int64(s.Keys)), humanCount(int64(s.RequestIDs)), s.Groups, s.Began.Format(time.RFC3339),
+	_, err := fmt.Fprintf(a.stdout, "restored %s keys in %s, as of %s, in %s\nnext: sheaf serve --data-dir %s%s\n",
+		humanCount(int64(s.Keys)), groupCount(s.Groups), s.Began.Format(time.RFC3339),
 		humanTime(time.Duration(s.TookMS)*time.Millisecond), shellQuote(dir), flag)
 	return err
 }
