@@ -204,6 +204,6 @@ var ErrCorrupt = errors.New("store is damaged")
 
 // Corruptf returns an error about a damaged file that says what to do.
 func Corruptf(file, format string, args ...any) error {
-	return fmt.Errorf("%w: %s: %s: restore the data directory from a backup, or move it away and start with an empty one",
+	return fmt.Errorf("%w: %s: %s: move the data directory away, and restore a backup into an empty one (sheaf restore), or start with an empty one; with other nodes, replace this one",
 		ErrCorrupt, file, fmt.Sprintf(format, args...))
 }
