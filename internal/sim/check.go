@@ -19,6 +19,9 @@ func (w *World) check() {
 	for _, op := range w.operations {
 		if op.command != nil {
 			w.checkBatch(op)
+			for i := range w.copies {
+				w.checkCopy(&w.copies[i], op)
+			}
 		}
 	}
 	for set := range keysets {

@@ -89,4 +89,5 @@ func (s *Stats) add(o Stats) {
 	s.Doubled += o.Doubled
 	s.Coordinators += o.Coordinators
 	s.Entries += o.Entries
+	s.Images += o.Images
 }

@@ -35,6 +35,7 @@ type World struct {
 	snapshots  []*state
 	clients    []*client
 	operations []*operation
+	copies     []copied
 	stats      Stats
 	// calm: the nemesis is done, and nothing is lost any more.
 	calm bool
@@ -48,7 +49,9 @@ type Stats struct {
 	Dropped, Doubled                                                 int
 	// Coordinators that died at a call.
 	Coordinators int
-	Entries      int
+	// Images of all groups that were taken.
+	Images  int
+	Entries int
 }
 
 // event is something that happens at a time.
@@ -116,6 +119,9 @@ func Run(cfg Config) (Stats, error) {
 		w.addClient(i)
 	}
 	w.after(w.between(0, time.Second), w.nemesis)
+	for range 2 {
+		w.after(w.between(0, 3*time.Second), w.takeImages)
+	}
 	w.until(cfg.Faulty, func() bool { return false })
 	w.heal()
 	w.until(w.now+restTime, w.atRest)
