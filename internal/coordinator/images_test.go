@@ -200,6 +200,30 @@ func TestImagesAreVoidIfThePauseDidNotLast(t *testing.T) {
 	}
 }
 
+// shownOnly is a Here whose images show what a test wants.
+type shownOnly []Shown
+
+func (s shownOnly) Attempts() ([][]wire.Holder, error) { return make([][]wire.Holder, len(s)), nil }
+func (s shownOnly) Open() error                        { return nil }
+func (s shownOnly) Take() ([]Shown, error)             { return s, nil }
+
+func TestImagesAreVoidIfTheyShowAnythingElse(t *testing.T) {
+	here := Shown{Paused: wire.Paused{ID: "p", Began: 7}}
+	for name, other := range map[string]Shown{
+		"an attempt":      {Paused: here.Paused, Attempts: 1},
+		"another pause":   {Paused: wire.Paused{ID: "q", Began: 7}},
+		"the same, later": {Paused: wire.Paused{ID: "p", Began: 8}},
+		"none":            {},
+	} {
+		if err := takePaused(shownOnly{here, other}, "p", []uint64{7, 7}); err == nil {
+			t.Errorf("%s: they are taken", name)
+		}
+	}
+	if err := takePaused(shownOnly{here, here}, "p", []uint64{7, 7}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestABatchWaitsForAPauseWithEmptyHands: what it held, the pause would wait for.
 func TestABatchWaitsForAPauseWithEmptyHands(t *testing.T) {
 	g := newTwoGroups(t)
