@@ -40,6 +40,9 @@ func applyPrepare(cmd *wire.Command, state State, out *store.Mutations) (Result,
 			return Result{Refused: refusal}, err
 		}
 	}
+	if holder, paused, err := pausedBy(state, out.Meta); err != nil || paused {
+		return Result{Outcome: Conflict, Holder: holder}, err
+	}
 	if holder, held, err := holderOf(cmd, state, out.Meta); err != nil || held {
 		return Result{Outcome: Conflict, Holder: holder}, err
 	}

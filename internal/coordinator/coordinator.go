@@ -35,6 +35,7 @@ type Group interface {
 	Verdict(ctx context.Context, holder wire.Holder) (result apply.Result, late bool, err error)
 	Overdue(most int) (apply.Overdue, error)
 	Attempts(ctx context.Context) ([]wire.Holder, error)
+	Image() (*group.Image, error)
 	Leads() bool
 }
 

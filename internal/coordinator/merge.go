@@ -29,12 +29,17 @@ func Settle(do Carrier, group uint64, groupOf func(key []byte) uint64, attempts 
 		if len(pending) > 0 {
 			var still []wire.Holder
 			still, err = attempts()
-			pending = slices.DeleteFunc(pending, func(attempt wire.Holder) bool {
-				return !slices.ContainsFunc(still, func(h wire.Holder) bool { return h.RequestID == attempt.RequestID && h.Attempt == attempt.Attempt })
-			})
+			pending = those(pending, still)
 		}
 	}
 	return err
+}
+
+// those returns the attempts that are still there.
+func those(pending, still []wire.Holder) []wire.Holder {
+	return slices.DeleteFunc(pending, func(attempt wire.Holder) bool {
+		return !slices.ContainsFunc(still, func(h wire.Holder) bool { return h.RequestID == attempt.RequestID && h.Attempt == attempt.Attempt })
+	})
 }
 
 // Cursor walks the live keys of one group in the order of their bytes.

@@ -43,7 +43,7 @@ func (c *Coordinator) settle(ctx context.Context, id uint64, g Group) error {
 		return nil
 	}
 	do := &driver{c: c, caller: ctx, callTime: callTime}
-	err := Settle(do, id, c.table.GroupOf, func() ([]wire.Holder, error) { return g.Attempts(ctx) })
+	err := Settle(do, id, c.table.GroupOf, func() ([]wire.Holder, error) { return c.group(id).Attempts(ctx) })
 	if e := sheaf.AsError(err); e != nil && e.Err == nil {
 		e.Err = ctx.Err()
 	}

@@ -116,7 +116,7 @@ func (s *Several) nothing() error {
 	if s.contended {
 		return &sheaf.Error{
 			Code: sheaf.Contention, RetryAfter: contentionRetry,
-			Detail: "nothing was written by this call: other batches or readers held its keys until its time was over",
+			Detail: "nothing was written by this call: other batches or readers held its keys, or a backup began, until its time was over",
 		}
 	}
 	return &sheaf.Error{Code: sheaf.NotProposed, Detail: "nothing was written by this call: a group did not answer in time"}
@@ -238,7 +238,7 @@ func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Ans
 		}
 		still := missing[:0:0]
 		var holders []apply.Result
-		refused := false
+		refused, paused := false, false
 		for n, reply := range s.do.Call(calls) {
 			i := missing[n]
 			if reply.Silent {
@@ -253,6 +253,7 @@ func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Ans
 			case apply.Ready:
 			case apply.Conflict:
 				holders, s.contended = append(holders, reply.Result), true
+				paused = paused || reply.Result.Holder.Paused
 				still = append(still, i)
 			case apply.Late:
 				s.aheadMS = max(s.aheadMS, reply.Result.NowMS)
@@ -266,8 +267,8 @@ func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Ans
 				return nil, final, answer, err
 			}
 		}
-		if len(holders) > 0 && !hold || refused {
-			s.release()
+		if len(holders) > 0 && !hold || refused || paused {
+			s.release() // a pause waits for who holds keys, so who waits for it must not
 		}
 		for _, held := range holders {
 			s.help(held.Holder, parts)
@@ -280,6 +281,8 @@ func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Ans
 		case refused:
 			next, answer, err := s.reject(s.mismatch(results, whole))
 			return nil, next, answer, err
+		case paused:
+			return nil, again, Answer{}, nil
 		case len(holders) > 0 && !hold:
 			return nil, inOrder, Answer{}, nil
 		}

@@ -80,11 +80,13 @@ type Node struct {
 	life     context.Context // until Stop
 	end      context.CancelFunc
 	watching sync.WaitGroup
-	up       atomic.Bool   // groups are there
-	news     chan struct{} // one token when the members may have changed
-	done     chan struct{} // closed when the node has failed or stopped
-	stopOnce sync.Once
-	stopErr  error
+	up       atomic.Bool // groups are there
+	// backingUp: a backup is being made.
+	backingUp atomic.Bool
+	news      chan struct{} // one token when the members may have changed
+	done      chan struct{} // closed when the node has failed or stopped
+	stopOnce  sync.Once
+	stopErr   error
 }
 
 // The states of a node.

@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"internal/store":           1,
 	"internal/admission":       1,
 	"internal/apply":           2,
+	"internal/backup":          2,
 	"internal/wal":             2,
 	"internal/replica":         2,
 	"internal/peer":            2,

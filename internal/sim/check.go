@@ -20,6 +20,9 @@ func (w *World) check() {
 	for _, op := range w.operations {
 		if op.kind == batch {
 			w.checkBatch(op)
+			for i := range w.copies {
+				w.checkCopy(&w.copies[i], op)
+			}
 		} else if w.err == nil && (op.kind == scanKeys || op.level != sheaf.Linearizable) {
 			w.checkView(op)
 		}

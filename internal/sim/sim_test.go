@@ -106,4 +106,5 @@ func (s *Stats) add(o Stats) {
 	s.PutBack += o.PutBack
 	s.Lost += o.Lost
 	s.Entries += o.Entries
+	s.Images += o.Images
 }

@@ -41,6 +41,7 @@ type World struct {
 	operations []*operation
 	// decided is when a batch over several groups was, by its request ID.
 	decided map[string]time.Duration
+	copies  []copied
 	stats   Stats
 	// calm: the nemesis is done, and nothing is lost any more.
 	calm bool
@@ -56,7 +57,9 @@ type Stats struct {
 	Coordinators int
 	// Accepted batches that found a key held, and those that crashes have lost.
 	PutBack, Lost int
-	Entries       int
+	// Images of all groups that were taken.
+	Images  int
+	Entries int
 }
 
 // event is something that happens at a time.
@@ -130,6 +133,9 @@ func Run(cfg Config) (Stats, error) {
 		w.addClient(i)
 	}
 	w.after(w.between(0, time.Second), w.nemesis)
+	for range 2 {
+		w.after(w.between(0, 3*time.Second), w.takeImages)
+	}
 	w.until(cfg.Faulty, func() bool { return false })
 	w.heal()
 	w.until(w.now+restTime, w.atRest)

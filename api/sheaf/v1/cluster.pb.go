@@ -565,6 +565,88 @@ func (*TransferLeaderResponse) Descriptor() ([]byte, []int) {
 	return file_sheaf_v1_cluster_proto_rawDescGZIP(), []int{8}
 }
 
+// BackupRequest has no fields.
+type BackupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupRequest) Reset() {
+	*x = BackupRequest{}
+	mi := &file_sheaf_v1_cluster_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupRequest) ProtoMessage() {}
+
+func (x *BackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_cluster_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
+func (*BackupRequest) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_cluster_proto_rawDescGZIP(), []int{9}
+}
+
+// BackupResponse is the next piece of the file.
+type BackupResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupResponse) Reset() {
+	*x = BackupResponse{}
+	mi := &file_sheaf_v1_cluster_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupResponse) ProtoMessage() {}
+
+func (x *BackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_cluster_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
+func (*BackupResponse) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_cluster_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *BackupResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 var File_sheaf_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_sheaf_v1_cluster_proto_rawDesc = "" +
@@ -604,13 +686,17 @@ const file_sheaf_v1_cluster_proto_rawDesc = "" +
 	"\x15TransferLeaderRequest\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x04R\x05group\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\"\x18\n" +
-	"\x16TransferLeaderResponse2\xf7\x01\n" +
+	"\x16TransferLeaderResponse\"\x0f\n" +
+	"\rBackupRequest\"$\n" +
+	"\x0eBackupResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xb6\x02\n" +
 	"\x0eClusterService\x12G\n" +
 	"\n" +
 	"GetCluster\x12\x1b.sheaf.v1.GetClusterRequest\x1a\x1c.sheaf.v1.GetClusterResponse\x12G\n" +
 	"\n" +
 	"RemoveNode\x12\x1b.sheaf.v1.RemoveNodeRequest\x1a\x1c.sheaf.v1.RemoveNodeResponse\x12S\n" +
-	"\x0eTransferLeader\x12\x1f.sheaf.v1.TransferLeaderRequest\x1a .sheaf.v1.TransferLeaderResponseB/Z-github.com/sheafdb/sheaf/api/sheaf/v1;sheafv1b\x06proto3"
+	"\x0eTransferLeader\x12\x1f.sheaf.v1.TransferLeaderRequest\x1a .sheaf.v1.TransferLeaderResponse\x12=\n" +
+	"\x06Backup\x12\x17.sheaf.v1.BackupRequest\x1a\x18.sheaf.v1.BackupResponse0\x01B/Z-github.com/sheafdb/sheaf/api/sheaf/v1;sheafv1b\x06proto3"
 
 var (
 	file_sheaf_v1_cluster_proto_rawDescOnce sync.Once
@@ -624,7 +710,7 @@ func file_sheaf_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_sheaf_v1_cluster_proto_rawDescData
 }
 
-var file_sheaf_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_sheaf_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_sheaf_v1_cluster_proto_goTypes = []any{
 	(*GetClusterRequest)(nil),      // 0: sheaf.v1.GetClusterRequest
 	(*GetClusterResponse)(nil),     // 1: sheaf.v1.GetClusterResponse
@@ -635,22 +721,26 @@ var file_sheaf_v1_cluster_proto_goTypes = []any{
 	(*RemoveNodeResponse)(nil),     // 6: sheaf.v1.RemoveNodeResponse
 	(*TransferLeaderRequest)(nil),  // 7: sheaf.v1.TransferLeaderRequest
 	(*TransferLeaderResponse)(nil), // 8: sheaf.v1.TransferLeaderResponse
+	(*BackupRequest)(nil),          // 9: sheaf.v1.BackupRequest
+	(*BackupResponse)(nil),         // 10: sheaf.v1.BackupResponse
 }
 var file_sheaf_v1_cluster_proto_depIdxs = []int32{
-	2, // 0: sheaf.v1.GetClusterResponse.nodes:type_name -> sheaf.v1.ClusterNode
-	3, // 1: sheaf.v1.GetClusterResponse.groups:type_name -> sheaf.v1.ClusterGroup
-	4, // 2: sheaf.v1.ClusterGroup.replicas:type_name -> sheaf.v1.ClusterReplica
-	0, // 3: sheaf.v1.ClusterService.GetCluster:input_type -> sheaf.v1.GetClusterRequest
-	5, // 4: sheaf.v1.ClusterService.RemoveNode:input_type -> sheaf.v1.RemoveNodeRequest
-	7, // 5: sheaf.v1.ClusterService.TransferLeader:input_type -> sheaf.v1.TransferLeaderRequest
-	1, // 6: sheaf.v1.ClusterService.GetCluster:output_type -> sheaf.v1.GetClusterResponse
-	6, // 7: sheaf.v1.ClusterService.RemoveNode:output_type -> sheaf.v1.RemoveNodeResponse
-	8, // 8: sheaf.v1.ClusterService.TransferLeader:output_type -> sheaf.v1.TransferLeaderResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	2,  // 0: sheaf.v1.GetClusterResponse.nodes:type_name -> sheaf.v1.ClusterNode
+	3,  // 1: sheaf.v1.GetClusterResponse.groups:type_name -> sheaf.v1.ClusterGroup
+	4,  // 2: sheaf.v1.ClusterGroup.replicas:type_name -> sheaf.v1.ClusterReplica
+	0,  // 3: sheaf.v1.ClusterService.GetCluster:input_type -> sheaf.v1.GetClusterRequest
+	5,  // 4: sheaf.v1.ClusterService.RemoveNode:input_type -> sheaf.v1.RemoveNodeRequest
+	7,  // 5: sheaf.v1.ClusterService.TransferLeader:input_type -> sheaf.v1.TransferLeaderRequest
+	9,  // 6: sheaf.v1.ClusterService.Backup:input_type -> sheaf.v1.BackupRequest
+	1,  // 7: sheaf.v1.ClusterService.GetCluster:output_type -> sheaf.v1.GetClusterResponse
+	6,  // 8: sheaf.v1.ClusterService.RemoveNode:output_type -> sheaf.v1.RemoveNodeResponse
+	8,  // 9: sheaf.v1.ClusterService.TransferLeader:output_type -> sheaf.v1.TransferLeaderResponse
+	10, // 10: sheaf.v1.ClusterService.Backup:output_type -> sheaf.v1.BackupResponse
+	7,  // [7:11] is the sub-list for method output_type
+	3,  // [3:7] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_sheaf_v1_cluster_proto_init() }
@@ -664,7 +754,7 @@ func file_sheaf_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sheaf_v1_cluster_proto_rawDesc), len(file_sheaf_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
