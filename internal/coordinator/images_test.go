@@ -84,6 +84,9 @@ func (g *twoGroups) Now() time.Time { return g.now }
 func (g *twoGroups) Random() uint64 { g.random++; return g.random }
 func (g *twoGroups) Over() bool     { return false }
 
+// Later is part of Carrier.
+func (g *twoGroups) Later(call Call) { g.Call([]Call{call}) }
+
 // Attempts is part of Here.
 func (g *twoGroups) Attempts() ([][]wire.Holder, error) {
 	all := make([][]wire.Holder, 2)

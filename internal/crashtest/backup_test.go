@@ -35,20 +35,22 @@ func mustRun(t *testing.T, args ...string) string {
 	return out
 }
 
+const backupNodes = 3
+
 // TestAClusterComesBackFromABackup: a cluster under load is backed up from a node that does not
 // lead, lost with all its disks, restored on one node, and grown to three again.
 func TestAClusterComesBackFromABackup(t *testing.T) {
 	for _, groups := range []string{"1", "3"} {
 		t.Run("groups="+groups, func(t *testing.T) {
 			rng := newRand(t)
-			c, h := newCluster(t, "memory", "--groups", groups), newHistory()
+			c, h := newCluster(t, backupNodes, "memory", "--groups", groups), newHistory()
 			var traffics []*traffic
 			for _, addr := range c.addrs {
 				traffics = append(traffics, startTraffic(t, addr, h, rng, load{writers: 3, maxValueBytes: 1 << 10, throughAll: true}))
 			}
 			acked := h.ackedCount()
 			await(t, "acknowledged batches", func() bool { return h.ackedCount() >= acked+50 })
-			follower := (c.leader() + 1) % clusterNodes
+			follower := (c.leader() + 1) % backupNodes
 			file := filepath.Join(t.TempDir(), "sheaf.backup")
 
 			// One while they write: it must be whole, and can be restored.
@@ -59,7 +61,7 @@ func TestAClusterComesBackFromABackup(t *testing.T) {
 			}
 			// One when all is answered: it must have everything.
 			mustRun(t, "backup", "--addr", c.addrs[follower], file)
-			for i := range clusterNodes {
+			for i := range backupNodes {
 				c.kill(i)
 				if err := os.RemoveAll(c.dirs[i]); err != nil {
 					t.Fatal(err)
@@ -76,15 +78,15 @@ func TestAClusterComesBackFromABackup(t *testing.T) {
 			}
 			p.kill()
 
-			dirs := [clusterNodes]string{}
-			ports := [clusterNodes]string{}
+			dirs := [backupNodes]string{}
+			ports := [backupNodes]string{}
 			for i := range dirs {
 				dirs[i], ports[i] = filepath.Join(t.TempDir(), "node"), freeport.Addr(t)
 			}
 			mustRun(t, "restore", file, "--data-dir", dirs[0], "--store", "memory")
 			nodes := []*process{serve(t, dirs[0], "memory", "--node", "m1", "--peer-addr", ports[0])}
 			h.verify(t, nodes[0].addr, rng)
-			for i := 1; i < clusterNodes; i++ {
+			for i := 1; i < backupNodes; i++ {
 				name := fmt.Sprintf("m%d", i+1)
 				nodes = append(nodes, serve(t, dirs[i], "memory", "--node", name, "--peer-addr", ports[i], "--join", ports[0]))
 				mustRun(t, "cluster", "add", name, "--addr", nodes[0].addr)
