@@ -246,7 +246,7 @@ func (c *testCluster) hangDisk(rng *rand.Rand) {
 func (c *testCluster) endCoordinators(rng *rand.Rand) {
 	place := coordinatorPlaces[rng.IntN(len(coordinatorPlaces))]
 	for i := range c.nodes {
-		c.inject(i, place+"=kill:0.01")
+		c.inject(i, place+"=kill:0.03")
 	}
 	pauseFor(rng, 500*time.Millisecond, 3*time.Second)
 	for i := range c.nodes {

@@ -17,7 +17,7 @@ import (
 // healthyWithin bounds the time from the end of the last fault until nothing is left of it.
 const healthyWithin = 30 * time.Second
 
-// awaitHealth waits until all nodes say that all is well, no key is held anywhere, and all
+// awaitHealth waits until all nodes say that all is well, no batch holds a key anywhere, and all
 // replicas are equal. It wants that within healthyWithin of began, and returns how long it took.
 func (c *testCluster) awaitHealth(h *history, began time.Time) time.Duration {
 	c.t.Helper()
@@ -77,7 +77,7 @@ func (c *testCluster) ill(h *history) string {
 			return fmt.Sprintf("node %d: %v", i+1, err)
 		}
 		for line := range strings.SplitSeq(page, "\n") {
-			if strings.HasPrefix(line, "sheaf_held_keys{") && !strings.HasSuffix(line, " 0") {
+			if strings.HasPrefix(line, "sheaf_prepared_batches{") && !strings.HasSuffix(line, " 0") {
 				return fmt.Sprintf("node %d: %s", i+1, line)
 			}
 		}

@@ -67,6 +67,24 @@ func (g *Group) Overdue(most int) (apply.Overdue, error) {
 	return found, readError(err)
 }
 
+// maxPrepared bounds what Prepared counts.
+const maxPrepared = 1024
+
+// Prepared counts the attempts that hold keys in this replica's state. Reservations of readers
+// do not count: one whose reader has gone stays, and is over, until its key is written.
+func (g *Group) Prepared() int {
+	view := g.store.View()
+	defer view.Close() //nolint:errcheck // reading is over
+	if view.Meta().Held == 0 {
+		return 0
+	}
+	found, err := apply.FindOverdue(math.MaxUint64, maxPrepared, view)
+	if err != nil { // who needs the state will be told
+		return 0
+	}
+	return len(found.Attempts)
+}
+
 // Attempts returns the attempts that have prepared something in the newest state.
 func (g *Group) Attempts(ctx context.Context) ([]wire.Holder, error) {
 	if err := g.Current(ctx); err != nil {
