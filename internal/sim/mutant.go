@@ -16,7 +16,7 @@ const (
 	AnswerBeforeCommit
 	// ForgetRows drops the request IDs from snapshots.
 	ForgetRows
-	// ApplyTwice applies the last entry again after a restart.
+	// ApplyTwice applies the last entries again after a restart.
 	ApplyTwice
 	// ApplyWithClock stamps the replica's own clock into what it applies.
 	ApplyWithClock

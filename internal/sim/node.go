@@ -89,8 +89,8 @@ func (n *node) start() {
 	n.life++
 	n.state = n.disk.flushed.clone()
 	applied := n.state.meta
-	if w.cfg.Mutant == ApplyTwice && applied.Index > 1 && len(n.disk.entries) > 0 && n.disk.entries[0].GetIndex() < applied.Index {
-		applied.Index--
+	if w.cfg.Mutant == ApplyTwice && len(n.disk.entries) > 0 && n.disk.entries[0].GetIndex() < applied.Index {
+		applied.Index = max(applied.Index-min(8, applied.Index), n.disk.entries[0].GetIndex())
 	}
 	var err error
 	n.tail, err = replica.NewTail(replica.Saved{
@@ -331,6 +331,9 @@ func (n *node) flushLater() {
 
 func (n *node) flush() {
 	index := n.state.meta.Index
+	if n.w.cfg.Mutant == ApplyTwice { // raft has not heard of all of it
+		index = min(index, n.core.Status().Applied)
+	}
 	if n.w.cfg.Mutant == CutAhead {
 		n.disk.cut(index)
 		n.tail.Trim(0, index)
