@@ -21,7 +21,9 @@ func (w *World) check() {
 		if op.kind == batch {
 			w.checkBatch(op)
 			for i := range w.copies {
-				w.checkCopy(&w.copies[i], op)
+				if op.level == sheaf.Linearizable { // of others there may be a part
+					w.checkCopy(&w.copies[i], op)
+				}
 			}
 		} else if w.err == nil && (op.kind == scanKeys || op.level != sheaf.Linearizable) {
 			w.checkView(op)
