@@ -186,13 +186,15 @@ func (c *carrier) Over() bool { return !c.patient && c.w.now >= c.overAt }
 func (w *World) call(call *coordinator.Call, hear func(coordinator.Answered)) {
 	copies := 1
 	if !w.calm && w.chance(30) {
+		w.stats.Doubled++
 		copies = 2
 	}
 	for range copies {
 		n := w.anyone(w.group(call.Group))
 		w.after(w.delay(), func() {
 			if !w.calm && w.chance(30) {
-				return // lost
+				w.stats.Dropped++
+				return
 			}
 			if n.alive {
 				n.soon(0, func() {

@@ -47,8 +47,8 @@ func TestClusterKeepsItsPromises(t *testing.T) {
 		if done := s - from + 1; done%1000 == 0 {
 			t.Logf("%d seeds hold", done)
 		}
-		if stats.Answered < 200 {
-			t.Errorf("seed %d: only %d operations were answered: it proves little", s, stats.Answered)
+		if stats.Answered < 200 || stats.kinds() < 5 {
+			t.Errorf("%d operations were answered and there were %d kinds of faults with seed %d, which proves little", stats.Answered, stats.kinds(), s)
 		}
 	}
 	t.Logf("%+v", sum)
@@ -88,6 +88,14 @@ func TestMutantsAreFound(t *testing.T) {
 			t.Errorf("not found in %d seeds", most)
 		})
 	}
+}
+
+// kinds is how many kinds of faults there were.
+func (s *Stats) kinds() (n int) {
+	for _, times := range []int{s.Crashes, s.Cuts, s.Pauses, s.ClockJumps, s.Transfers, s.Changes, s.Dropped, s.Doubled, s.Coordinators} {
+		n += min(times, 1)
+	}
+	return n
 }
 
 func (s *Stats) add(o Stats) {
