@@ -32,6 +32,8 @@ func (u *undecided) Call(calls []Call) []Answered {
 	return answers
 }
 
+func (*undecided) Later(Call) {}
+
 func (u *undecided) Wait(int)       { u.turns++ }
 func (u *undecided) Now() time.Time { return time.UnixMilli(1) }
 func (u *undecided) Random() uint64 { return 1 }
