@@ -49,6 +49,8 @@ type Bridge struct {
 	mu      sync.Mutex
 	self    peer.Identity
 	members map[uint64]Member
+	// leaving are no members any more, but some group still has their replicas.
+	leaving map[uint64]Member
 	// groups are set while they run.
 	groups map[uint64]*replicaHere
 	// sending are states on their way out.
@@ -177,6 +179,9 @@ func (b *Bridge) Admit(from peer.Identity, to uint64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known, ok := b.members[from.ID]
+	if !ok {
+		known, ok = b.leaving[from.ID]
+	}
 	switch {
 	case b.self.Cluster == "":
 		return fmt.Errorf("node %s is still meeting the others", b.self)

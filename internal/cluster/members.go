@@ -21,22 +21,31 @@ type Welcome struct {
 	Members []Member `json:"members"`
 }
 
-// Update makes the members those that are given: others are let in no longer, and what is on
-// its way to them is lost.
-func (b *Bridge) Update(members []Member) {
+// Update says who the members are, and who is leaving: a group still has replicas on those,
+// and cannot drop them without a majority that may need them. Others are let in no longer, and
+// what is on its way to them is lost.
+func (b *Bridge) Update(members, leaving []Member) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	was := b.members
-	b.members = make(map[uint64]Member, len(members))
-	for _, m := range members {
-		b.members[m.ID] = m
-		if m.ID != b.self.ID {
-			b.client.Know(m.ID, m.Name, m.Addr)
+	known := make(map[uint64]bool)
+	byNumber := func(all []Member) map[uint64]Member {
+		out := make(map[uint64]Member, len(all))
+		for _, m := range all {
+			out[m.ID] = m
+			known[m.ID] = true
+			if m.ID != b.self.ID {
+				b.client.Know(m.ID, m.Name, m.Addr)
+			}
 		}
+		return out
 	}
-	for id := range was {
-		if _, still := b.members[id]; !still {
-			b.client.Forget(id)
+	was := []map[uint64]Member{b.members, b.leaving}
+	b.members, b.leaving = byNumber(members), byNumber(leaving)
+	for _, before := range was {
+		for id := range before {
+			if !known[id] {
+				b.client.Forget(id)
+			}
 		}
 	}
 }
@@ -79,7 +88,7 @@ func (b *Bridge) Joined(w Welcome) {
 	b.mu.Lock()
 	b.self.Cluster, b.self.ID = w.Cluster, w.ID
 	b.mu.Unlock()
-	b.Update(w.Members)
+	b.Update(w.Members, nil)
 }
 
 // welcome answers a node that wants to join.

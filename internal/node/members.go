@@ -9,7 +9,6 @@ import (
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
-	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/cluster"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/wire"
@@ -73,8 +72,12 @@ func (n *Node) followMembers(ctx context.Context) error {
 	if members.Last == 0 {
 		return nil // it joins: its state is on the way
 	}
-	n.bridge.Update(members.All)
-	if err := n.remember(members.All); err != nil {
+	leaving, err := n.leaving(ctx, members)
+	if err != nil {
+		return err
+	}
+	n.bridge.Update(members.All, leaving)
+	if err := n.remember(slices.Concat(members.All, leaving)); err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(members.All, func(m wire.Member) bool { return m.ID == n.dir.identity.ID }) {
@@ -87,6 +90,31 @@ func (n *Node) followMembers(ctx context.Context) error {
 		errs = append(errs, n.adjust(ctx, h, members.All))
 	}
 	return errors.Join(errs...)
+}
+
+// leaving are those that were removed and of whom a group here still has a replica.
+func (n *Node) leaving(ctx context.Context, members wire.Members) (leaving []cluster.Member, err error) {
+	if len(members.Left) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	needed := make(map[uint64]bool)
+	for _, h := range n.hosted {
+		report, err := h.group.Replicas(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range slices.Concat(report.Voters, report.Learners) {
+			needed[id] = true
+		}
+	}
+	for _, m := range members.Left {
+		if needed[m.ID] {
+			leaving = append(leaving, m)
+		}
+	}
+	return leaving, nil
 }
 
 // beginTable enters the first members, in the order of their numbers.
@@ -273,14 +301,4 @@ func (n *Node) joined(w cluster.Welcome) error {
 	n.setState(stateRecovering)
 	n.opts.Logger.Info("member of the cluster", "cluster", w.Cluster, "node", n.cfg.Node, "id", w.ID)
 	return nil
-}
-
-// Remove ends a node's membership.
-func (n *Node) Remove(ctx context.Context, name string) error {
-	if n.bridge == nil {
-		return sheaf.Invalid("node", "%s is no member: this node is alone", name)
-	}
-	_, err := n.propose(ctx, &wire.Command{Kind: wire.Leave, Keys: [][]byte{[]byte(name)}})
-	n.changed()
-	return err
 }

@@ -96,6 +96,12 @@ func (n *Node) Overview(ctx context.Context) (*sheafv1.GetClusterResponse, error
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	members := n.members()
+	summaries, errs := n.gather(ctx, members)
+	return overview(n.dir.identity.Cluster, len(n.hosted), members, summaries, errs), nil
+}
+
+// gather asks members for their summaries, all at once.
+func (n *Node) gather(ctx context.Context, members []cluster.Member) ([]summary, []error) {
 	summaries, errs := make([]summary, len(members)), make([]error, len(members))
 	var asking sync.WaitGroup
 	for i, m := range members {
@@ -108,7 +114,24 @@ func (n *Node) Overview(ctx context.Context) (*sheafv1.GetClusterResponse, error
 		})
 	}
 	asking.Wait()
-	return overview(n.dir.identity.Cluster, len(n.hosted), members, summaries, errs), nil
+	return summaries, errs
+}
+
+// leadersOf are the groups' leaders, in their own words: of several the one of the newest term.
+// A group without one has a report that does not lead.
+func leadersOf(groups int, summaries []summary, errs []error) []replica.Report {
+	leaders := make([]replica.Report, groups)
+	for i, s := range summaries {
+		if errs[i] != nil {
+			continue
+		}
+		for g, report := range s.Groups {
+			if g < groups && report.Leading && report.Term > leaders[g].Term {
+				leaders[g] = report
+			}
+		}
+	}
+	return leaders
 }
 
 // ask asks another node for its summary.
@@ -124,11 +147,9 @@ func (n *Node) ask(ctx context.Context, id uint64) (s summary, err error) {
 	return s, err
 }
 
-// overview joins what the nodes say. What a leader says of its group counts; of several the
-// one of the newest term.
+// overview joins what the nodes say. What a leader says of its group counts.
 func overview(name string, groups int, members []cluster.Member, summaries []summary, errs []error) *sheafv1.GetClusterResponse {
 	out := &sheafv1.GetClusterResponse{Cluster: name}
-	leaders := make([]replica.Report, groups)
 	for i, m := range members {
 		node := &sheafv1.ClusterNode{Id: m.ID, Name: m.Name, PeerAddr: m.Addr}
 		out.Nodes = append(out.Nodes, node)
@@ -138,13 +159,8 @@ func overview(name string, groups int, members []cluster.Member, summaries []sum
 		}
 		s := &summaries[i]
 		node.Version, node.State, node.GrpcAddr, node.HttpAddr, node.AdminAddr = s.Version, s.State, s.GRPC, s.HTTP, s.Admin
-		for g, report := range s.Groups {
-			if g < groups && report.Leading && report.Term > leaders[g].Term {
-				leaders[g] = report
-			}
-		}
 	}
-	for g, report := range leaders {
+	for g, report := range leadersOf(groups, summaries, errs) {
 		group := &sheafv1.ClusterGroup{Group: uint64(g + 1), Term: report.Term, CommitIndex: report.Commit}
 		if report.Leading {
 			group.Leader = report.ID
