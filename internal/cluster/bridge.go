@@ -118,6 +118,9 @@ func (b *Bridge) identity() peer.Identity {
 	return b.self
 }
 
+// is says whether a number is that of this node, which a node that joins is given later.
+func (b *Bridge) is(id uint64) bool { return b.identity().ID == id }
+
 // Sender is the Send of a group.
 func (b *Bridge) Sender(id uint64) func([]*pb.Message) {
 	return func(messages []*pb.Message) { b.send(id, messages) }
