@@ -260,28 +260,6 @@ func (a *app) remove(ctx context.Context, node peer, name string) error {
 	})
 }
 
-func (a *app) clusterReplaceCommand() *cobra.Command {
-	command := &cobra.Command{
-		Use:   "replace OLD NEW",
-		Short: "have a new node take the place of another, dead or alive",
-		Long: `Have a new node take the place of another, which may be dead: wait until NEW, which
-must be started with --join, has a vote in every group, and then remove OLD. At no moment
-is there one copy less than before.`,
-		Example: "  sheaf cluster replace n2 n4",
-		Args:    cobra.ExactArgs(2),
-	}
-	return a.remote(command, settleTimeout, func(ctx context.Context, node peer, args []string) error {
-		if err := a.untilMember(ctx, node, args[1]); err != nil {
-			return err
-		}
-		if err := a.remove(ctx, node, args[0]); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(a.stdout, "%s has taken the place of %s\n", args[1], args[0])
-		return err
-	})
-}
-
 func (a *app) clusterTransferCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "transfer-leader GROUP NODE",

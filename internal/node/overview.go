@@ -37,6 +37,8 @@ type summary struct {
 	HTTP    string           `json:"http"`
 	Admin   string           `json:"admin"`
 	Groups  []replica.Report `json:"groups"`
+	// First is how many members the cluster began with, 0 where that is not known.
+	First int `json:"first,omitempty"`
 }
 
 const (
@@ -68,7 +70,7 @@ func (n *Node) answer(ctx context.Context, request []byte) ([]byte, error) {
 }
 
 func (n *Node) summary(ctx context.Context) (summary, error) {
-	s := summary{Version: n.opts.Version, State: *n.state.Load()}
+	s := summary{Version: n.opts.Version, State: *n.state.Load(), First: len(n.dir.identity.Members)}
 	s.GRPC, s.HTTP, s.Admin = n.Addrs()
 	for _, h := range n.hosted {
 		report, err := h.group.Replicas(ctx)
@@ -150,8 +152,12 @@ func (n *Node) ask(ctx context.Context, id uint64) (s summary, err error) {
 // overview joins what the nodes say. What a leader says of its group counts.
 func overview(name string, groups int, members []cluster.Member, summaries []summary, errs []error) *sheafv1.GetClusterResponse {
 	out := &sheafv1.GetClusterResponse{Cluster: name}
+	first := 0 // the first members have the first numbers, and each knows how many they were
+	for _, s := range summaries {
+		first = max(first, s.First)
+	}
 	for i, m := range members {
-		node := &sheafv1.ClusterNode{Id: m.ID, Name: m.Name, PeerAddr: m.Addr}
+		node := &sheafv1.ClusterNode{First: m.ID <= uint64(first), Id: m.ID, Name: m.Name, PeerAddr: m.Addr}
 		out.Nodes = append(out.Nodes, node)
 		if errs[i] != nil {
 			node.Error = errs[i].Error()
