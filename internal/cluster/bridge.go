@@ -51,6 +51,8 @@ type Bridge struct {
 	members map[uint64]Member
 	// leaving are no members any more, but some group still has their replicas.
 	leaving map[uint64]Member
+	// last is the largest number that was given, as far as this node knows.
+	last uint64
 	// groups are set while they run.
 	groups map[uint64]*replicaHere
 	// sending are states on their way out.
@@ -120,6 +122,9 @@ func (b *Bridge) identity() peer.Identity {
 
 // is says whether a number is that of this node, which a node that joins is given later.
 func (b *Bridge) is(id uint64) bool { return b.identity().ID == id }
+
+// Name is this node's.
+func (b *Bridge) Name() string { return b.identity().Name }
 
 // Sender is the Send of a group.
 func (b *Bridge) Sender(id uint64) func([]*pb.Message) {
@@ -192,6 +197,8 @@ func (b *Bridge) Admit(from peer.Identity, to uint64) error {
 		return fmt.Errorf("node %s belongs to cluster %s, and the caller %s to %q: one of them has the wrong address", b.self, b.self.Cluster, from, from.Cluster)
 	case to != b.self.ID:
 		return fmt.Errorf("this is node %s, and the caller %s means node %d: its address for that one is wrong", b.self, from, to)
+	case !ok && from.ID <= b.last:
+		return &peer.RefusedError{Code: peer.CodeRemoved, Detail: fmt.Sprintf("node %s was removed from cluster %s: stop it, and empty its data directory before it joins again", from, b.self.Cluster)}
 	case !ok || known.Name != from.Name:
 		return fmt.Errorf("cluster %s has no node %s: it was removed, or never joined", b.self.Cluster, from)
 	case known.Disk != from.Disk:

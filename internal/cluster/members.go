@@ -23,10 +23,11 @@ type Welcome struct {
 
 // Update says who the members are, and who is leaving: a group still has replicas on those,
 // and cannot drop them without a majority that may need them. Others are let in no longer, and
-// what is on its way to them is lost.
-func (b *Bridge) Update(members, leaving []Member) {
+// what is on its way to them is lost. last is the largest number that was ever given.
+func (b *Bridge) Update(last uint64, members, leaving []Member) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.last = max(b.last, last)
 	known := make(map[uint64]bool)
 	byNumber := func(all []Member) map[uint64]Member {
 		out := make(map[uint64]Member, len(all))
@@ -45,6 +46,7 @@ func (b *Bridge) Update(members, leaving []Member) {
 		for id := range before {
 			if !known[id] {
 				b.client.Forget(id)
+				b.server.Drop(id)
 			}
 		}
 	}
@@ -88,7 +90,7 @@ func (b *Bridge) Joined(w Welcome) {
 	b.mu.Lock()
 	b.self.Cluster, b.self.ID = w.Cluster, w.ID
 	b.mu.Unlock()
-	b.Update(w.Members, nil)
+	b.Update(0, w.Members, nil)
 }
 
 // welcome answers a node that wants to join.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"log/slog"
 	"testing"
 
@@ -33,12 +34,17 @@ func TestANodeThatLeavesIsAdmittedAndNoMember(t *testing.T) {
 	leaves := Member{ID: 2, Name: "n2", Addr: "127.0.0.1:2", Disk: "d2"}
 	b.Joined(Welcome{Cluster: "c", ID: 4, Groups: 1, Members: []Member{stays, leaves}})
 	from := peer.Identity{Cluster: "c", ID: 2, Name: "n2", Disk: "d2"}
-	b.Update([]Member{stays}, []Member{leaves})
+	b.Update(4, []Member{stays}, []Member{leaves})
 	if err := b.Admit(from, 4); err != nil || len(b.Members()) != 1 {
 		t.Errorf("a node that leaves: %v; the members are %v", err, b.Members())
 	}
-	b.Update([]Member{stays}, nil)
-	if err := b.Admit(from, 4); err == nil {
-		t.Error("a node that has left is admitted")
+	b.Update(4, []Member{stays}, nil)
+	var refused *peer.RefusedError
+	if err := b.Admit(from, 4); !errors.As(err, &refused) || refused.Code != peer.CodeRemoved {
+		t.Errorf("a node that has left is told %v", err)
+	}
+	from.ID, from.Name = 5, "n5" // which may have joined without this node having heard of it
+	if err := b.Admit(from, 4); err == nil || errors.As(err, &refused) {
+		t.Errorf("a node that may yet be a member is told %v", err)
 	}
 }

@@ -61,6 +61,8 @@ func (n *Node) join(ctx context.Context) error {
 		return n.beOne()
 	case id.Cluster == "":
 		return nil // a node alone that nobody can join
+	case id.Known != nil && !slices.ContainsFunc(id.Known, n.isSelf):
+		return fmt.Errorf("the data directory %s is that of a node that was removed from its cluster: empty it to join again, under a new number", n.dir.path)
 	case members != nil && !sameMembers(members, id.Members):
 		return fmt.Errorf("the data directory %s belongs to a cluster that began with other members: start without --cluster, or choose another --data-dir", n.dir.path)
 	case n.cfg.Node != "" && n.cfg.Node != id.self().Name:
@@ -155,7 +157,7 @@ func (n *Node) connect(members []cluster.Member) error {
 	id := &n.dir.identity
 	at := slices.IndexFunc(members, func(m cluster.Member) bool { return m.ID == id.ID })
 	if at < 0 {
-		return fmt.Errorf("the data directory %s is that of a node that was removed from its cluster: empty it to join again, under a new number", n.dir.path)
+		return fmt.Errorf("the data directory %s does not say which member the node is", n.dir.path)
 	}
 	addr := cmp.Or(n.cfg.PeerAddr, members[at].Addr)
 	serverTLS, clientTLS, err := loadPeerTLS(n.cfg.PeerTLS)

@@ -54,6 +54,9 @@ func (n *Node) watchMembers() {
 		}
 		if time.Since(balanced) >= balanceEvery {
 			balanced = time.Now()
+			if err := n.askWhetherRemoved(n.life); err != nil {
+				n.opts.Logger.Warn("leave the cluster", "err", err)
+			}
 			if err := n.balance(n.life); err != nil && n.life.Err() == nil {
 				n.opts.Logger.Warn("spread the leads of the groups", "err", err)
 			}
@@ -62,6 +65,9 @@ func (n *Node) watchMembers() {
 }
 
 func (n *Node) followMembers(ctx context.Context) error {
+	if n.left.Load() {
+		return nil
+	}
 	members, err := n.hosted[0].group.Members()
 	if err != nil {
 		return err
@@ -76,13 +82,14 @@ func (n *Node) followMembers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.bridge.Update(members.All, leaving)
+	n.bridge.Update(members.Last, members.All, leaving)
 	if err := n.remember(slices.Concat(members.All, leaving)); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(members.All, func(m wire.Member) bool { return m.ID == n.dir.identity.ID }) {
-		if n.swapState(stateServing, stateRemoved) {
-			n.opts.Logger.Error("this node is no member of the cluster any more: stop it", "cluster", n.dir.identity.Cluster)
+	if me := n.isSelf; !slices.ContainsFunc(members.All, me) {
+		n.refuseClients()
+		if !slices.ContainsFunc(leaving, me) {
+			return n.leave()
 		}
 	}
 	var errs []error

@@ -81,6 +81,7 @@ type Node struct {
 	end      context.CancelFunc
 	watching sync.WaitGroup
 	up       atomic.Bool // groups are there
+	left     atomic.Bool // no member any more, and no group needs the node's replicas
 	// backingUp: a backup is being made.
 	backingUp atomic.Bool
 	news      chan struct{} // one token when the members may have changed
@@ -285,6 +286,9 @@ func (n *Node) serve() {
 	n.setState(stateServing)
 	if n.gate.NoSpace() {
 		n.swapState(stateServing, stateNoSpace)
+	}
+	if n.gate.Draining() { // it has learned already that it was removed
+		n.setState(stateRemoved)
 	}
 	n.disk.watch()
 }

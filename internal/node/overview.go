@@ -95,6 +95,9 @@ func (n *Node) Overview(ctx context.Context) (*sheafv1.GetClusterResponse, error
 	if !n.up.Load() {
 		return nil, &sheaf.Error{Code: sheaf.Draining, Detail: "the node does not serve yet: its state is " + *n.state.Load()}
 	}
+	if err := n.gate.Read(); err != nil { // what it knows of the others is old
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	members := n.members()

@@ -29,10 +29,13 @@ const (
 // Remove ends a node's membership, or says why that would keep a group from going on; nothing
 // is written then.
 func (n *Node) Remove(ctx context.Context, name string) error {
+	if err := n.gate.Read(); err != nil {
+		return err
+	}
 	switch {
 	case n.bridge == nil:
 		return sheaf.Invalid("node", "%s is no member: this node is alone", name)
-	case name == n.dir.identity.self().Name:
+	case name == n.bridge.Name():
 		return sheaf.Invalid("node", "%s is the node that is asked, and cannot say what becomes of itself: ask another member", name)
 	}
 	var err error
