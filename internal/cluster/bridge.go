@@ -31,6 +31,9 @@ type Config struct {
 	Answer func(ctx context.Context, request []byte) ([]byte, error)
 	// Admit makes a node that asks for it a member of the cluster.
 	Admit func(ctx context.Context, m Member) (Welcome, error)
+	// Foreign, if not nil, is told of a member of another cluster that takes this node for one
+	// of its own.
+	Foreign func(from peer.Identity)
 	// Groups is how many groups the cluster has.
 	Groups int
 	// TLS is for both ends; nil for plain text.
@@ -184,6 +187,9 @@ func (b *Bridge) lost(to uint64) {
 
 // Admit is part of peer.Handler.
 func (b *Bridge) Admit(from peer.Identity, to uint64) error {
+	if own := b.identity().Cluster; own != "" && from.Cluster != "" && from.Cluster != own && b.cfg.Foreign != nil {
+		b.cfg.Foreign(from)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known, ok := b.members[from.ID]

@@ -82,10 +82,8 @@ func (n *Node) join(ctx context.Context) error {
 // beOne makes a node that is alone a cluster of one, which others can join.
 func (n *Node) beOne() error {
 	id := &n.dir.identity
-	addr := n.cfg.PeerAddr
-	if addr == "" {
-		addr = defaultPeerAddr
-	}
+	n.begins.Store(n.dir.fresh)
+	addr := cmp.Or(n.cfg.PeerAddr, defaultPeerAddr)
 	me := cluster.Member{ID: id.ID, Name: n.cfg.Node, Addr: addr, Disk: id.NodeID}
 	id.Members = []cluster.Member{me}
 	id.Cluster = cluster.NameOf(id.Members, id.Groups)
@@ -171,7 +169,7 @@ func (n *Node) connect(members []cluster.Member) error {
 	n.ports.peer = listener
 	n.bridge = cluster.NewBridge(cluster.Config{
 		Self:    peer.Identity{ID: id.ID, Name: members[at].Name, Disk: id.NodeID},
-		Members: members, Groups: id.Groups, Admit: n.admit, Answer: n.answer, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
+		Members: members, Groups: id.Groups, Admit: n.admit, Answer: n.answer, Foreign: n.foreign, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
 	})
 	n.run("peer", func() error { return n.bridge.Server().Serve(listener) })
 	return nil

@@ -18,7 +18,7 @@ func (n *Node) isSelf(m cluster.Member) bool { return m.ID == n.dir.identity.ID 
 
 // refuseClients answers every client that this node is no member.
 func (n *Node) refuseClients() {
-	if n.gate.Draining() {
+	if n.removed.Swap(true) || n.gate.Draining() {
 		return
 	}
 	n.gate.Shut("this node was removed from cluster " + n.dir.identity.Cluster + ": ask a member")
