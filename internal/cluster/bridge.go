@@ -29,8 +29,10 @@ type Config struct {
 	Members []Member
 	// Answer answers what another node asks this one.
 	Answer func(ctx context.Context, request []byte) ([]byte, error)
-	// Admit makes a node that asks for it a member of the cluster.
-	Admit func(ctx context.Context, m Member) (Welcome, error)
+	// Admit makes a node that asks for it a member of the cluster, or says why that cannot be.
+	Admit func(ctx context.Context, w Wish) (Welcome, error)
+	// Store is the kind of this node's store.
+	Store string
 	// Foreign, if not nil, is told of a member of another cluster that takes this node for one
 	// of its own.
 	Foreign func(from peer.Identity)

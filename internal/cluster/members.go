@@ -19,6 +19,17 @@ type Welcome struct {
 	Groups  int      `json:"groups"`
 	Store   string   `json:"store"`
 	Members []Member `json:"members"`
+	// Refused is why the node can never be a member as it is; nothing else is set then, and
+	// nothing was written.
+	Refused string `json:"refused,omitempty"`
+}
+
+// Wish is what a node that wants to join is: the cluster must be the same.
+type Wish struct {
+	Member
+	Store string
+	// Groups is how many it was told of, 0 if it takes any number.
+	Groups int
 }
 
 // Update says who the members are, and who is leaving: a group still has replicas on those,
@@ -67,14 +78,14 @@ func (b *Bridge) Members() []Member {
 const seed = 1 << 62
 
 // Join asks a node of a cluster to make this one a member. name is that node's, as its
-// certificate has it; empty where peers use no TLS.
-func (b *Bridge) Join(ctx context.Context, name, addr string) (w Welcome, err error) {
+// certificate has it; empty where peers use no TLS. groups is how many it must have, 0 for any.
+func (b *Bridge) Join(ctx context.Context, name, addr string, groups int) (w Welcome, err error) {
 	b.client.Know(seed, name, addr)
 	defer b.client.Forget(seed)
 	b.mu.Lock()
 	me := b.members[b.self.ID]
 	b.mu.Unlock()
-	request, err := json.Marshal(greeting{Self: me, Joins: true})
+	request, err := json.Marshal(greeting{Self: me, Joins: true, Store: b.cfg.Store, Groups: groups})
 	if err != nil {
 		return w, err
 	}
@@ -106,7 +117,7 @@ func (b *Bridge) welcome(from peer.Identity, theirs greeting) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(b.ctx, joinTime)
 	defer cancel()
-	w, err := b.cfg.Admit(ctx, theirs.Self)
+	w, err := b.cfg.Admit(ctx, Wish{Member: theirs.Self, Store: theirs.Store, Groups: theirs.Groups})
 	if err != nil {
 		return nil, err
 	}

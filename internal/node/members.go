@@ -150,32 +150,6 @@ func (n *Node) propose(ctx context.Context, cmd *wire.Command) (id uint64, err e
 	return result.Version, nil
 }
 
-// admit is what another node's wish to join comes to.
-func (n *Node) admit(ctx context.Context, m cluster.Member) (cluster.Welcome, error) {
-	if !n.up.Load() {
-		return cluster.Welcome{}, errors.New("this node does not serve yet: try again")
-	}
-	members, err := n.hosted[0].group.Members()
-	if err != nil {
-		return cluster.Welcome{}, err
-	}
-	if members.Last == 0 || members.Last < uint64(len(n.dir.identity.Members)) {
-		return cluster.Welcome{}, errors.New("the cluster is only just beginning: try again")
-	}
-	id, err := n.joinMember(ctx, m)
-	if err != nil {
-		return cluster.Welcome{}, err
-	}
-	if err := n.hosted[0].group.Current(ctx); err != nil {
-		return cluster.Welcome{}, err
-	}
-	if members, err = n.hosted[0].group.Members(); err != nil {
-		return cluster.Welcome{}, err
-	}
-	n.changed()
-	return cluster.Welcome{ID: id, Groups: n.dir.identity.Groups, Store: n.cfg.Store, Members: members.All}, nil
-}
-
 // remember keeps where the members are, for the next start.
 func (n *Node) remember(members []cluster.Member) error {
 	if slices.Equal(n.dir.identity.Known, members) {
@@ -255,57 +229,4 @@ func safeWithout(report replica.Report, gone uint64) bool {
 		}
 	}
 	return left > 0 && active > left/2
-}
-
-// joinCluster makes a new node a member of a cluster that is there.
-func (n *Node) joinCluster(ctx context.Context) error {
-	id := &n.dir.identity
-	if err := n.dir.forming(); err != nil {
-		return err
-	}
-	id.ID = 0
-	me := cluster.Member{Name: n.cfg.Node, Addr: n.cfg.PeerAddr, Disk: id.NodeID}
-	if err := n.connect([]cluster.Member{me}); err != nil {
-		return err
-	}
-	n.setState(stateForming)
-	name, addr := "", n.cfg.Join
-	if before, after, named := cutName(n.cfg.Join); named {
-		name, addr = before, after
-	}
-	n.opts.Logger.Info("joining a cluster", "node", n.cfg.Node, "at", addr)
-	var told time.Time
-	for {
-		w, err := n.bridge.Join(ctx, name, addr)
-		if err == nil {
-			return n.joined(w)
-		}
-		if time.Since(told) > 2*time.Second {
-			told = time.Now()
-			n.opts.Logger.Warn("the cluster has not let this node in yet", "at", addr, "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("join the cluster at %s: %w", addr, errors.Join(err, ctx.Err()))
-		case <-time.After(joinEvery):
-		}
-	}
-}
-
-// joinEvery is how often a node asks again that was not let in.
-const joinEvery = 500 * time.Millisecond
-
-func (n *Node) joined(w cluster.Welcome) error {
-	id := &n.dir.identity
-	if w.Store != n.cfg.Store {
-		return fmt.Errorf("the cluster uses the %s store, and this node %s: start it with --store %s", w.Store, n.cfg.Store, w.Store)
-	}
-	if n.cfg.Groups != 0 && n.cfg.Groups != w.Groups {
-		return fmt.Errorf("the cluster has %d groups, not %d: start without --groups", w.Groups, n.cfg.Groups)
-	}
-	id.ID, id.Cluster, id.Groups, id.Known, id.Joined = w.ID, w.Cluster, w.Groups, w.Members, true
-	n.bridge.Joined(w)
-	n.setState(stateRecovering)
-	n.opts.Logger.Info("member of the cluster", "cluster", w.Cluster, "node", n.cfg.Node, "id", w.ID)
-	return nil
 }
