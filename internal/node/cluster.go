@@ -76,7 +76,26 @@ func (n *Node) join(ctx context.Context) error {
 		return err
 	}
 	n.bridge.Formed(id.Cluster, known)
+	if own := id.self().Addr; movedFrom(own, n.cfg.PeerAddr) {
+		n.opts.Logger.Warn("the other members reach this node at another address than it listens on: an address is that of the beginning, so replace the node to change it",
+			"known", own, "peer_addr", n.cfg.PeerAddr)
+	}
 	return nil
+}
+
+// movedFrom says whether nobody will find a node at what it is told to listen on. An address of
+// all interfaces may be the known one too.
+func movedFrom(known, listens string) bool {
+	if listens == "" || listens == known {
+		return false
+	}
+	host, port, err := net.SplitHostPort(listens)
+	_, knownPort, knownErr := net.SplitHostPort(known)
+	if err != nil || knownErr != nil {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return port != knownPort || host != "" && (ip == nil || !ip.IsUnspecified())
 }
 
 // beOne makes a node that is alone a cluster of one, which others can join.
