@@ -21,6 +21,8 @@ has yet to join.`,
 		Args:    exactArgs(2),
 	}
 	return a.remote(command, settleTimeout, func(ctx context.Context, node peer, args []string) error {
+		ctx, cancel := node.bound(ctx)
+		defer cancel()
 		c, err := overview(ctx, node)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf/internal/peer"
+	"github.com/sheafdb/sheaf/internal/wire"
 )
 
 // A new cluster is formed when all its first members have met: each learns every other's
@@ -39,6 +40,9 @@ func Parse(text string) ([]Member, error) {
 		name, addr, ok := strings.Cut(strings.TrimSpace(part), "=")
 		if !ok || name == "" || addr == "" {
 			return nil, fmt.Errorf("%q is not name=host:port", part)
+		}
+		if !wire.ValidName(name) {
+			return nil, fmt.Errorf("%q is no name of a node: use %s", name, wire.NameRule)
 		}
 		if other := at[addr]; other != "" {
 			return nil, fmt.Errorf("nodes %s and %s have the same address, %s", other, name, addr)

@@ -45,6 +45,8 @@ func (n *Node) admit(ctx context.Context, w cluster.Wish) (cluster.Welcome, erro
 // unfit says why a node cannot be a member as it is.
 func (n *Node) unfit(ctx context.Context, w cluster.Wish, members wire.Members) string {
 	switch {
+	case !wire.ValidName(w.Name):
+		return fmt.Sprintf("%q is no name of a node: use %s", w.Name, wire.NameRule)
 	case w.Store != n.cfg.Store:
 		return fmt.Sprintf("the cluster uses the %s store, and this node %s: start it with --store %s", n.cfg.Store, w.Store, n.cfg.Store)
 	case w.Groups != 0 && w.Groups != n.dir.identity.Groups:

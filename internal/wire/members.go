@@ -17,6 +17,23 @@ type Member struct {
 	Disk string `json:"disk,omitempty"`
 }
 
+// MaxNameBytes bounds a node's name: it is a label of a DNS name in the node's certificate.
+const MaxNameBytes = 63
+
+// NameRule says what ValidName wants, for people.
+const NameRule = "letters, digits, '-', '_' and '.', at most 63 of them"
+
+// ValidName says whether a node may have this name.
+func ValidName(name string) bool {
+	for _, c := range []byte(name) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !letter && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= MaxNameBytes
+}
+
 // Members are all nodes of a cluster, by number.
 type Members struct {
 	// Last is the largest number that was ever given.
