@@ -41,7 +41,7 @@ func TestParseNumbersMembersByName(t *testing.T) {
 	if err != nil || len(members) != 2 || members[0] != (Member{ID: 1, Name: "n1", Addr: "a:1"}) || members[1].ID != 2 {
 		t.Errorf("%+v, %v", members, err)
 	}
-	for _, bad := range []string{"", "n1", "n1=", "=a:1", "n1=a:1,n1=b:2"} {
+	for _, bad := range []string{"", "n1", "n1=", "=a:1", "n1=a:1,n1=b:2", "n1=a:1,n2=a:1", "n 1=a:1"} {
 		if _, err := Parse(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}

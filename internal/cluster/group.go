@@ -46,7 +46,7 @@ func (g *Group) Propose(ctx context.Context, cmd *wire.Command) (apply.Result, g
 	err := g.untilDone(ctx, cmd.RequestID != "", unknown, func(ctx context.Context, leader uint64) error {
 		// An attempt that is given up may still be on its way: each has its own.
 		attempt := *cmd
-		if leader == g.bridge.cfg.Self.ID {
+		if g.bridge.is(leader) {
 			var err error
 			result, timing, err = g.Group.Propose(ctx, &attempt)
 			return err
@@ -116,7 +116,7 @@ func (g *Group) proposeAllAt(ctx context.Context, leader uint64, cmds []*wire.Co
 		attempt := *cmd
 		attempts[i] = &attempt
 	}
-	if leader == g.bridge.cfg.Self.ID {
+	if g.bridge.is(leader) {
 		return g.Group.ProposeAll(ctx, attempts, nil)
 	}
 	results, _, err := g.bring(ctx, leader, attempts)

@@ -81,6 +81,10 @@ type Node struct {
 	end      context.CancelFunc
 	watching sync.WaitGroup
 	up       atomic.Bool // groups are there
+	begins   atomic.Bool // the node has begun a cluster of its own since it was started
+	foreigns foreigners
+	removed  atomic.Bool // no member any more
+	left     atomic.Bool // no member any more, and no group needs the node's replicas
 	// backingUp: a backup is being made.
 	backingUp atomic.Bool
 	news      chan struct{} // one token when the members may have changed
@@ -286,6 +290,9 @@ func (n *Node) serve() {
 	if n.gate.NoSpace() {
 		n.swapState(stateServing, stateNoSpace)
 	}
+	if n.removed.Load() { // it has learned that already
+		n.setState(stateRemoved)
+	}
 	n.disk.watch()
 }
 
@@ -424,6 +431,9 @@ func (n *Node) setState(state string) { n.state.Store(&state) }
 
 // ready says why the node cannot serve, or nil.
 func (n *Node) ready() error {
+	if err := n.foreigns.problem(); err != nil {
+		return err
+	}
 	switch state := *n.state.Load(); state {
 	case stateServing, stateNoSpace: // without space reads go on
 		for _, h := range n.hosted {

@@ -35,7 +35,8 @@ const (
 	Unreserve Kind = 9
 
 	// Join and Leave change the members of the cluster, in its first group: Keys are the
-	// node's name, and for Join its address and its disk.
+	// node's name, and for Join its address and its disk, for Leave the numbers of the members
+	// for whom it was decided that the node can go.
 	Join  Kind = 10
 	Leave Kind = 11
 

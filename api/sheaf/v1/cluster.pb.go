@@ -138,12 +138,14 @@ type ClusterNode struct {
 	Name     string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	PeerAddr string                 `protobuf:"bytes,3,opt,name=peer_addr,json=peerAddr,proto3" json:"peer_addr,omitempty"`
 	// Why it could not be asked; the fields below are then empty.
-	Error         string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
-	Version       string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
-	State         string `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
-	GrpcAddr      string `protobuf:"bytes,7,opt,name=grpc_addr,json=grpcAddr,proto3" json:"grpc_addr,omitempty"`
-	HttpAddr      string `protobuf:"bytes,8,opt,name=http_addr,json=httpAddr,proto3" json:"http_addr,omitempty"`
-	AdminAddr     string `protobuf:"bytes,9,opt,name=admin_addr,json=adminAddr,proto3" json:"admin_addr,omitempty"`
+	Error     string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	Version   string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	State     string `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
+	GrpcAddr  string `protobuf:"bytes,7,opt,name=grpc_addr,json=grpcAddr,proto3" json:"grpc_addr,omitempty"`
+	HttpAddr  string `protobuf:"bytes,8,opt,name=http_addr,json=httpAddr,proto3" json:"http_addr,omitempty"`
+	AdminAddr string `protobuf:"bytes,9,opt,name=admin_addr,json=adminAddr,proto3" json:"admin_addr,omitempty"`
+	// It is one of the first members of the cluster; the others joined later.
+	First         bool `protobuf:"varint,10,opt,name=first,proto3" json:"first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -239,6 +241,13 @@ func (x *ClusterNode) GetAdminAddr() string {
 		return x.AdminAddr
 	}
 	return ""
+}
+
+func (x *ClusterNode) GetFirst() bool {
+	if x != nil {
+		return x.First
+	}
+	return false
 }
 
 // ClusterGroup is one replica group.
@@ -657,7 +666,7 @@ const file_sheaf_v1_cluster_proto_rawDesc = "" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12+\n" +
 	"\x05nodes\x18\x02 \x03(\v2\x15.sheaf.v1.ClusterNodeR\x05nodes\x12.\n" +
 	"\x06groups\x18\x03 \x03(\v2\x16.sheaf.v1.ClusterGroupR\x06groups\x12\x1a\n" +
-	"\bproblems\x18\x04 \x03(\tR\bproblems\"\xed\x01\n" +
+	"\bproblems\x18\x04 \x03(\tR\bproblems\"\x83\x02\n" +
 	"\vClusterNode\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
@@ -668,7 +677,9 @@ const file_sheaf_v1_cluster_proto_rawDesc = "" +
 	"\tgrpc_addr\x18\a \x01(\tR\bgrpcAddr\x12\x1b\n" +
 	"\thttp_addr\x18\b \x01(\tR\bhttpAddr\x12\x1d\n" +
 	"\n" +
-	"admin_addr\x18\t \x01(\tR\tadminAddr\"\xa9\x01\n" +
+	"admin_addr\x18\t \x01(\tR\tadminAddr\x12\x14\n" +
+	"\x05first\x18\n" +
+	" \x01(\bR\x05first\"\xa9\x01\n" +
 	"\fClusterGroup\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x04R\x05group\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\x04R\x06leader\x12\x12\n" +
