@@ -134,6 +134,9 @@ func applyReject(cmd *wire.Command, state State, out *store.Mutations) (Result, 
 // Status says what home knows of an attempt. It reads only. When the caller's clock is past
 // the deadline and the group's is not, a Tick must move the group's first: the verdict
 // must stay true.
+//
+// Until the deadline only a committed row says anything for good. That the ID is too old does
+// not: how long IDs are remembered is configuration, of which a Decide may bring another.
 func Status(requestID string, attempt, deadlineMS, retentionMS uint64, state State) (Result, error) {
 	row, known, err := lookup(requestID, state)
 	meta := state.Meta()
@@ -144,12 +147,12 @@ func Status(requestID string, attempt, deadlineMS, retentionMS uint64, state Sta
 		return Result{Outcome: Committed, Version: row.Version, Attempt: row.Attempt}, nil
 	case known && row.Committed():
 		return Result{Outcome: Aborted}, nil
+	case meta.NowMS <= deadlineMS:
+		return Result{Outcome: Undecided}, nil
 	case tooOld(&wire.Command{RequestID: requestID, RetentionMS: retentionMS}, meta, known) != nil:
 		return Result{Outcome: Gone}, nil
-	case meta.NowMS > deadlineMS:
-		return Result{Outcome: Aborted}, nil
 	}
-	return Result{Outcome: Undecided}, nil
+	return Result{Outcome: Aborted}, nil
 }
 
 func reused(cmd *wire.Command) *sheaf.Error {

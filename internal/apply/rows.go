@@ -99,9 +99,9 @@ func checkAge(cmd *wire.Command, meta store.Meta, known bool) *sheaf.Error {
 	return tooOld(cmd, meta, known)
 }
 
-// tooOld is the part of checkAge that stays true once it is: what it says of an attempt is
-// its end. That an ID is from the future passes, and is so of every ID at a group that was
-// idle for a while.
+// tooOld is the part of checkAge that a clock ahead does not change: an ID from the future
+// passes, which every ID is at a group that was idle for a while. It is so for one retention
+// only: under a longer one the same ID may be young.
 func tooOld(cmd *wire.Command, meta store.Meta, known bool) *sheaf.Error {
 	issued, ok := sheaf.RequestID(cmd.RequestID).IssueTime()
 	if !ok {
