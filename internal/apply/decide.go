@@ -39,12 +39,20 @@ func applyDecide(cmd *wire.Command, state State, out *store.Mutations) (Result, 
 		row.Unfinished = append(row.Unfinished, bytes.Clone(key))
 	}
 	out.Set(store.Due, unfinishedDue(cmd, out), nil, nil)
-	commitPart(cmd, part, row, known, out)
+	if err := commitPart(cmd, part, row, known, state, out); err != nil {
+		return Result{}, err
+	}
 	return Result{Outcome: Committed, Version: cmd.Version, Attempt: cmd.Attempt}, nil
 }
 
-// commitPart makes an attempt's part values at cmd.Version, and remembers the request ID.
-func commitPart(cmd *wire.Command, part wire.Prepared, row wire.Row, known bool, out *store.Mutations) {
+// commitPart makes an attempt's part values at cmd.Version, and remembers the request ID: also
+// when no row may go for it, for the batch was let in when it was prepared.
+func commitPart(cmd *wire.Command, part wire.Prepared, row wire.Row, known bool, state State, out *store.Mutations) error {
+	if !known {
+		if _, err := makeRoom(cmd, state, out); err != nil {
+			return err
+		}
+	}
 	out.Meta.Clock = max(out.Meta.Clock, cmd.Version)
 	entries := part.Entries.CopyTo(out.Scratch) // the state's view ends before out is written
 	write(entries, cmd.Version, out)
@@ -55,6 +63,7 @@ func commitPart(cmd *wire.Command, part wire.Prepared, row wire.Row, known bool,
 	}
 	remember(&as, row, known, out)
 	dropPart(cmd, part, entries, out)
+	return nil
 }
 
 // dropPart lets go of an attempt's keys, and forgets what it prepared.
@@ -82,8 +91,7 @@ func applyResolve(cmd *wire.Command, state State, out *store.Mutations) (Result,
 	if err != nil {
 		return Result{}, err
 	}
-	commitPart(cmd, part, row, known, out)
-	return Result{}, nil
+	return Result{}, commitPart(cmd, part, row, known, state, out)
 }
 
 // applyDone notes that all groups have resolved a batch.
@@ -125,6 +133,11 @@ func applyReject(cmd *wire.Command, state State, out *store.Mutations) (Result, 
 	}
 	if refusal := checkAge(cmd, out.Meta, known); refusal != nil {
 		return refuse(refusal)
+	}
+	if !known {
+		if full, err := makeRoom(cmd, state, out); err != nil || full != nil {
+			return Result{Refused: full}, err
+		}
 	}
 	row.Refused = append(slices.Clone(row.Refused), cmd.Condition)
 	remember(cmd, row, known, out)
