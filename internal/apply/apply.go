@@ -86,7 +86,7 @@ const (
 	Committed
 	// Aborted: this attempt can never be committed.
 	Aborted
-	// Gone: too old to know.
+	// Gone: too old to know. Of a Status it is the end of the attempt, of a Decide it is not.
 	Gone
 	// Undecided: it may still be committed.
 	Undecided

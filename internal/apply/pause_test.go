@@ -3,47 +3,8 @@ package apply
 import (
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"github.com/sheafdb/sheaf/internal/store"
-	"github.com/sheafdb/sheaf/internal/store/memory"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
-
-// machine is a group's state and a log that is applied to it.
-type machine struct {
-	t     *testing.T
-	store store.Store
-	index uint64
-	out   store.Mutations
-}
-
-func newMachine(t *testing.T) *machine {
-	t.Helper()
-	s, err := memory.Open(memory.Config{FS: vfs.NewMem(), Dir: "d"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return &machine{t: t, store: s}
-}
-
-// at applies a command that is stamped with a time.
-func (m *machine) at(nowMS uint64, cmd wire.Command) Result {
-	m.t.Helper()
-	m.index++
-	cmd.NowMS, cmd.RetentionMS, cmd.MaxRows = nowMS, 1000, 100
-	view := m.store.View()
-	result, err := Apply(&cmd, m.index, 1, view, &m.out)
-	_ = view.Close() // of a map
-	if err == nil {
-		err = m.store.Apply(&m.out)
-	}
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return result
-}
 
 func (m *machine) pause(nowMS uint64, id string, lengthMS uint64) Result {
 	m.t.Helper()

@@ -36,7 +36,7 @@ func applyPrepare(cmd *wire.Command, state State, out *store.Mutations) (Result,
 		return Result{Outcome: Ready, Clock: out.Meta.Clock, ETag: sum}, err
 	}
 	if !known {
-		if _, refusal, err := oldestV7(cmd, out.Meta, state); err != nil || refusal != nil {
+		if refusal, err := roomFor(cmd, out.Meta, state); err != nil || refusal != nil {
 			return Result{Refused: refusal}, err
 		}
 	}
