@@ -127,6 +127,7 @@ type Group struct {
 	stateMS atomic.Uint64                  // the state's time
 	wallMS  atomic.Uint64                  // the largest time that nowMS returned
 	scans   atomic.Int64                   // that are open
+	reading atomic.Int64                   // callers in Current
 
 	copies    copies
 	cut       cutter

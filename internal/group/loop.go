@@ -85,9 +85,7 @@ func (g *Group) turn() {
 		l.core.Step(m)
 	}
 	for _, r := range l.news.reads {
-		l.token++
-		l.readers[l.token] = r
-		l.core.Read(l.token)
+		l.ask(r)
 	}
 	g.work()
 	g.takeProposals()
@@ -242,8 +240,10 @@ func (g *Group) work() {
 			g.refuse(token)
 		}
 		for _, token := range w.Reads {
-			l.readers[token].serve()
-			delete(l.readers, token)
+			if r := l.readers[token]; r != nil { // else its caller has gone
+				r.serve()
+				delete(l.readers, token)
+			}
 		}
 		g.pass(&w)
 		if w.Append != nil {
