@@ -21,8 +21,11 @@ import (
 )
 
 // tailBytes is how much of the newest log entries stays in memory for nodes that are a
-// little behind.
-const tailBytes = 64 << 20
+// little behind: divided by the groups, but of each at least leastTailBytes.
+const (
+	tailBytes      = 64 << 20
+	leastTailBytes = 4 << 20
+)
 
 // groupsOf settles how many groups there are: a new node is told, another knows.
 func (n *Node) groupsOf() error {
@@ -218,7 +221,7 @@ func (n *Node) tailBytes() int64 {
 	if n.opts.TailBytes > 0 {
 		return n.opts.TailBytes
 	}
-	return tailBytes
+	return max(tailBytes/int64(n.dir.identity.Groups), leastTailBytes)
 }
 
 // sender is how a group reaches its other replicas; nil when it has none.
