@@ -73,7 +73,9 @@ type Config struct {
 	// this group's replicas may have changed. It must not wait.
 	Changed func()
 	// TailBytes of the newest log entries stay in memory for replicas that are behind.
-	TailBytes int64
+	// While one of them catches up from a state that it was sent, those behind that state do,
+	// up to TailMostBytes if that is more.
+	TailBytes, TailMostBytes int64
 	// Limits stamps retention and the number of rows into commands.
 	Limits sheaf.Limits
 	// Gate counts the bytes of commands whose callers have gone.
@@ -158,7 +160,7 @@ func Start(ctx context.Context, cfg Config) (*Group, error) {
 		failed:    make(chan struct{}),
 	}
 	meta := viewMeta(cfg.Store)
-	g.copies.g, g.copies.sending = g, make(map[string]int)
+	g.copies.g, g.copies.kept = g, make(map[string]*copied)
 	core, err := newCore(&cfg, g.copies.snapshot)
 	if err != nil {
 		return nil, store.Corruptf(cfg.Log.Dir(), "%v: acknowledged batches are missing", err)

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -99,10 +100,11 @@ func (g *Group) trim() {
 	l := &g.loop
 	l.shared = l.shared || l.core.Others()
 	if l.shared {
-		l.core.Trim(g.cfg.TailBytes)
+		l.core.Trim(g.cfg.TailBytes, g.copies.needed())
+		l.core.Trim(max(g.cfg.TailBytes, g.cfg.TailMostBytes), math.MaxUint64)
 		return
 	}
-	l.core.Trim(0)
+	l.core.Trim(0, math.MaxUint64)
 	for _, t := range l.news.applied {
 		for _, buffer := range t.buffers {
 			buffer.Release()

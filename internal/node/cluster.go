@@ -25,6 +25,11 @@ import (
 const (
 	tailBytes      = 64 << 20
 	leastTailBytes = 4 << 20
+	// tailMostBytes is how much does while a node catches up from a state, divided likewise. A
+	// state travels with at most 128 MiB/s: one of 10 GiB may be followed by 6 MiB of batches a
+	// second.
+	tailMostBytes      = 512 << 20
+	leastTailMostBytes = 64 << 20
 )
 
 // groupsOf settles how many groups there are: a new node is told, another knows.
@@ -222,6 +227,13 @@ func (n *Node) tailBytes() int64 {
 		return n.opts.TailBytes
 	}
 	return max(tailBytes/int64(n.dir.identity.Groups), leastTailBytes)
+}
+
+func (n *Node) tailMostBytes() int64 {
+	if n.bridge == nil {
+		return 0
+	}
+	return max(tailMostBytes/int64(n.dir.identity.Groups), leastTailMostBytes)
 }
 
 // sender is how a group reaches its other replicas; nil when it has none.
