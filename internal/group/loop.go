@@ -33,6 +33,8 @@ type loop struct {
 	shared bool
 	// appends and applies are on their way to the log and the state machine.
 	appends, applies int
+	// appending are the bytes of the Appends.
+	appending int64
 	// installing has a state that is put into its place; behind are Appends after it.
 	installing *replica.Append
 	behind     []*replica.Append
@@ -70,6 +72,7 @@ func (g *Group) turn() {
 	}
 	for _, a := range l.news.logged {
 		l.appends--
+		l.appending -= entryBytes(a.Entries)
 		l.core.Logged(a)
 		if a == l.installing {
 			g.installed()
@@ -101,7 +104,9 @@ func (g *Group) trim() {
 	l.shared = l.shared || l.core.Others()
 	if l.shared {
 		l.core.Trim(g.cfg.TailBytes, g.copies.needed())
-		l.core.Trim(max(g.cfg.TailBytes, g.cfg.TailMostBytes), math.MaxUint64)
+		most := max(g.cfg.TailBytes, g.cfg.TailMostBytes)
+		l.core.Trim(most, math.MaxUint64)
+		g.backlog.Store(l.appending + max(0, l.core.TailBytes()-most))
 		return
 	}
 	l.core.Trim(0, math.MaxUint64)
@@ -260,6 +265,7 @@ func (g *Group) work() {
 func (g *Group) append(a *replica.Append) {
 	l := &g.loop
 	l.appends++
+	l.appending += entryBytes(a.Entries)
 	switch {
 	case a.Snapshot != nil:
 		l.installing = a
@@ -279,6 +285,7 @@ func (g *Group) installed() {
 	l.behind = nil
 	for _, a := range behind {
 		l.appends--
+		l.appending -= entryBytes(a.Entries)
 		g.append(a)
 	}
 }

@@ -31,6 +31,9 @@ type trio struct {
 	cut       [4][4]atomic.Bool // from, to
 	clock     atomic.Int64
 	tailMost  int64
+	receive   int64
+	// logFS, if not nil, puts something between a log and its disk.
+	logFS func(*member) vfs.FS
 	// slow, if not nil, is called before a state arrives.
 	slow func()
 }
@@ -101,7 +104,11 @@ func (m *member) start() {
 	recovery := NewRecovery(1, r.store, m.trio.tailBytes, logger)
 	recovery.Adopted(m.adopted)
 	var err error
-	r.log, err = wal.Open(wal.Config{FS: r.fs, Dir: "log", SegmentBytes: 64 << 10, Found: recovery.Found, Logger: logger}, recovery.Visit)
+	fs := vfs.FS(r.fs)
+	if m.trio.logFS != nil {
+		fs = m.trio.logFS(m)
+	}
+	r.log, err = wal.Open(wal.Config{FS: fs, Dir: "log", SegmentBytes: 64 << 10, Found: recovery.Found, Logger: logger}, recovery.Visit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +120,7 @@ func (m *member) start() {
 	r.lives++
 	g, err := Start(context.Background(), Config{
 		ID: 1, Replica: m.id, Store: r.store, Log: r.log, Journal: r.journal, Saved: saved, Incarnation: r.lives,
-		Send: m.send, Place: m, TailBytes: m.trio.tailBytes, TailMostBytes: m.trio.tailMost, Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
+		Send: m.send, Place: m, TailBytes: m.trio.tailBytes, TailMostBytes: m.trio.tailMost, ReceiveBytes: m.trio.receive, Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
 		Room: func() error { return nil }, Free: func() int64 { return -1 },
 		Now:    func() time.Time { return time.Now().Add(time.Duration(m.trio.clock.Load())) },
 		Fatal:  func(err error) { panic(fmt.Sprintf("replica %d failed: %v", m.id, err)) },

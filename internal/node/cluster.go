@@ -32,6 +32,13 @@ const (
 	leastTailMostBytes = 64 << 20
 )
 
+// receiveBytes is how much may wait that the leaders of the node's groups have sent, divided by
+// the groups too.
+const (
+	receiveBytes      = 256 << 20
+	leastReceiveBytes = 32 << 20
+)
+
 // groupsOf settles how many groups there are: a new node is told, another knows.
 func (n *Node) groupsOf() error {
 	id := &n.dir.identity
@@ -234,6 +241,10 @@ func (n *Node) tailMostBytes() int64 {
 		return 0
 	}
 	return max(tailMostBytes/int64(n.dir.identity.Groups), leastTailMostBytes)
+}
+
+func (n *Node) receiveBytes() int64 {
+	return max(receiveBytes/int64(n.dir.identity.Groups), leastReceiveBytes)
 }
 
 // sender is how a group reaches its other replicas; nil when it has none.

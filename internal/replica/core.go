@@ -171,6 +171,9 @@ func (c *Core) Others() bool {
 // newest entries.
 func (c *Core) Trim(bytes int64, index uint64) { c.tail.Trim(bytes, min(index, c.applied)) }
 
+// TailBytes is about what the entries in the tail take in memory.
+func (c *Core) TailBytes() int64 { return c.tail.bytes }
+
 // Status is what a replica says of itself.
 type Status struct {
 	ID, Term, Leader uint64
