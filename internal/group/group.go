@@ -73,7 +73,12 @@ type Config struct {
 	// this group's replicas may have changed. It must not wait.
 	Changed func()
 	// TailBytes of the newest log entries stay in memory for replicas that are behind.
-	TailBytes int64
+	// While one of them catches up from a state that it was sent, those behind that state do,
+	// up to TailMostBytes if that is more.
+	TailBytes, TailMostBytes int64
+	// ReceiveBytes bounds the log entries that another replica has sent and that are not in the
+	// log yet, or not applied, but for a single larger message; 0 is no bound.
+	ReceiveBytes int64
 	// Limits stamps retention and the number of rows into commands.
 	Limits sheaf.Limits
 	// Gate counts the bytes of commands whose callers have gone.
@@ -127,6 +132,10 @@ type Group struct {
 	stateMS atomic.Uint64                  // the state's time
 	wallMS  atomic.Uint64                  // the largest time that nowMS returned
 	scans   atomic.Int64                   // that are open
+	reading atomic.Int64                   // callers in Current
+	// backlog are the bytes of the entries on their way to the log, and of those that wait to
+	// be applied beyond what the tail may have.
+	backlog atomic.Int64
 
 	copies    copies
 	cut       cutter
@@ -157,7 +166,7 @@ func Start(ctx context.Context, cfg Config) (*Group, error) {
 		failed:    make(chan struct{}),
 	}
 	meta := viewMeta(cfg.Store)
-	g.copies.g, g.copies.sending = g, make(map[string]int)
+	g.copies.g, g.copies.kept = g, make(map[string]*copied)
 	core, err := newCore(&cfg, g.copies.snapshot)
 	if err != nil {
 		return nil, store.Corruptf(cfg.Log.Dir(), "%v: acknowledged batches are missing", err)
@@ -230,15 +239,6 @@ func (g *Group) Stop() {
 	<-g.applyDone
 	_ = g.cut.wait() // a failed run was logged, and costs only a longer replay
 	g.copies.end()
-}
-
-// Receive takes messages of other replicas. It keeps their bytes.
-func (g *Group) Receive(messages []*pb.Message) {
-	g.inbox.add(func(n *news) {
-		if len(n.messages)+len(messages) <= maxMessages {
-			n.messages = append(n.messages, messages...)
-		}
-	})
 }
 
 // Leader returns the replica that leads, as far as this one knows; 0 is nobody.

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -32,6 +33,8 @@ type loop struct {
 	shared bool
 	// appends and applies are on their way to the log and the state machine.
 	appends, applies int
+	// appending are the bytes of the Appends.
+	appending int64
 	// installing has a state that is put into its place; behind are Appends after it.
 	installing *replica.Append
 	behind     []*replica.Append
@@ -69,6 +72,7 @@ func (g *Group) turn() {
 	}
 	for _, a := range l.news.logged {
 		l.appends--
+		l.appending -= entryBytes(a.Entries)
 		l.core.Logged(a)
 		if a == l.installing {
 			g.installed()
@@ -85,9 +89,7 @@ func (g *Group) turn() {
 		l.core.Step(m)
 	}
 	for _, r := range l.news.reads {
-		l.token++
-		l.readers[l.token] = r
-		l.core.Read(l.token)
+		l.ask(r)
 	}
 	g.work()
 	g.takeProposals()
@@ -101,10 +103,13 @@ func (g *Group) trim() {
 	l := &g.loop
 	l.shared = l.shared || l.core.Others()
 	if l.shared {
-		l.core.Trim(g.cfg.TailBytes)
+		l.core.Trim(g.cfg.TailBytes, g.copies.needed())
+		most := max(g.cfg.TailBytes, g.cfg.TailMostBytes)
+		l.core.Trim(most, math.MaxUint64)
+		g.backlog.Store(l.appending + max(0, l.core.TailBytes()-most))
 		return
 	}
-	l.core.Trim(0)
+	l.core.Trim(0, math.MaxUint64)
 	for _, t := range l.news.applied {
 		for _, buffer := range t.buffers {
 			buffer.Release()
@@ -242,8 +247,10 @@ func (g *Group) work() {
 			g.refuse(token)
 		}
 		for _, token := range w.Reads {
-			l.readers[token].serve()
-			delete(l.readers, token)
+			if r := l.readers[token]; r != nil { // else its caller has gone
+				r.serve()
+				delete(l.readers, token)
+			}
 		}
 		g.pass(&w)
 		if w.Append != nil {
@@ -258,6 +265,7 @@ func (g *Group) work() {
 func (g *Group) append(a *replica.Append) {
 	l := &g.loop
 	l.appends++
+	l.appending += entryBytes(a.Entries)
 	switch {
 	case a.Snapshot != nil:
 		l.installing = a
@@ -277,6 +285,7 @@ func (g *Group) installed() {
 	l.behind = nil
 	for _, a := range behind {
 		l.appends--
+		l.appending -= entryBytes(a.Entries)
 		g.append(a)
 	}
 }

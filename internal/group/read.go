@@ -3,10 +3,12 @@ package group
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
@@ -148,16 +150,51 @@ func (g *Group) timeNow() uint64 {
 }
 
 // read is a linearizable read that waits until the state may be looked at.
-type read struct{ done chan error }
+type read struct {
+	done chan error
+	// What follows is the loop's: token is 0 before the core has it, gone says that nobody waits.
+	token replica.Token
+	gone  bool
+}
 
 func (r *read) serve()         { r.done <- nil }
 func (r *read) fail(err error) { r.done <- err }
 
+// maxReaders bounds the reads that wait: without a leader they are released by nobody.
+const maxReaders = 1 << 16
+
+// ask gives a read to the core, if somebody still waits for it.
+func (l *loop) ask(r *read) {
+	if r.gone {
+		return
+	}
+	l.token++
+	r.token = l.token
+	l.readers[r.token] = r
+	l.core.Read(r.token)
+}
+
+// sweepReads is how many reads that nobody waits for the core may hold.
+const sweepReads = 1 << 10
+
+// leave withdraws a read whose caller has gone. The core is told of many at a time.
+func (l *loop) leave(r *read) {
+	r.gone = true
+	delete(l.readers, r.token)
+	if l.core.Reads() > 2*len(l.readers)+sweepReads {
+		l.core.ForgetReads(func(token replica.Token) bool { return l.readers[token] == nil })
+	}
+}
+
 // Current returns when this replica's state has all that was acknowledged before the call.
-// It waits for a leader for as long as ctx allows.
+// It waits for a leader for as long as ctx allows. One too many is refused with RATE_LIMITED.
 func (g *Group) Current(ctx context.Context) error {
 	if g.alone.Load() {
 		return nil
+	}
+	defer g.reading.Add(-1)
+	if g.reading.Add(1) > maxReaders {
+		return &sheaf.Error{Code: sheaf.RateLimited, Detail: "too many reads wait for the group's leader", RetryAfter: 100 * time.Millisecond}
 	}
 	r := &read{done: make(chan error, 1)}
 	g.inbox.add(func(n *news) { n.reads = append(n.reads, r) })
@@ -168,6 +205,7 @@ func (g *Group) Current(ctx context.Context) error {
 		return sheaf.Errorf(sheaf.Draining, "the node failed and is about to end")
 	case <-g.loopDone:
 	case <-ctx.Done():
+		g.inbox.add(func(n *news) { n.errands = append(n.errands, func() { g.loop.leave(r) }) })
 		return &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err(), Detail: "the group did not confirm its leader in time"}
 	}
 	return sheaf.Errorf(sheaf.Draining, "the node is shutting down")

@@ -108,10 +108,10 @@ func (r *Recovery) remember(e wal.Entry) {
 	if e.Index > r.applied {
 		return
 	}
-	r.bytes += int64(len(e.Body))
+	r.bytes += replica.EntryBytes(r.entries[len(r.entries)-1])
 	n := 0
 	for ; n < len(r.entries)-1 && r.bytes > r.keep; n++ {
-		r.bytes -= int64(len(r.entries[n].GetData()))
+		r.bytes -= replica.EntryBytes(r.entries[n])
 	}
 	r.entries = r.entries[n:]
 }

@@ -30,6 +30,12 @@ type trio struct {
 	members   [3]*member
 	cut       [4][4]atomic.Bool // from, to
 	clock     atomic.Int64
+	tailMost  int64
+	receive   int64
+	// logFS, if not nil, puts something between a log and its disk.
+	logFS func(*member) vfs.FS
+	// slow, if not nil, is called before a state arrives.
+	slow func()
 }
 
 // member is one replica with its disk. It is its group's Place.
@@ -49,10 +55,14 @@ type member struct {
 
 func newTrio(t *testing.T, kind string, tailBytes int64) *trio {
 	t.Helper()
-	tr := &trio{t: t, kind: kind, tailBytes: tailBytes}
+	return startTrio(t, &trio{t: t, kind: kind, tailBytes: tailBytes})
+}
+
+func startTrio(t *testing.T, tr *trio) *trio {
+	t.Helper()
 	for i := range tr.members {
 		m := &member{trio: tr, id: uint64(i + 1), dir: "store"}
-		m.rig = &rig{t: t, fs: vfs.NewCrashableMem(), kind: kind, limits: sheaf.DefaultLimits(), logMax: 256 << 20, gate: admission.NewGate(1 << 30)}
+		m.rig = &rig{t: t, fs: vfs.NewCrashableMem(), kind: tr.kind, limits: sheaf.DefaultLimits(), logMax: 256 << 20, gate: admission.NewGate(1 << 30)}
 		tr.members[i] = m
 	}
 	for _, m := range tr.members {
@@ -94,7 +104,11 @@ func (m *member) start() {
 	recovery := NewRecovery(1, r.store, m.trio.tailBytes, logger)
 	recovery.Adopted(m.adopted)
 	var err error
-	r.log, err = wal.Open(wal.Config{FS: r.fs, Dir: "log", SegmentBytes: 64 << 10, Found: recovery.Found, Logger: logger}, recovery.Visit)
+	fs := vfs.FS(r.fs)
+	if m.trio.logFS != nil {
+		fs = m.trio.logFS(m)
+	}
+	r.log, err = wal.Open(wal.Config{FS: fs, Dir: "log", SegmentBytes: 64 << 10, Found: recovery.Found, Logger: logger}, recovery.Visit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +120,7 @@ func (m *member) start() {
 	r.lives++
 	g, err := Start(context.Background(), Config{
 		ID: 1, Replica: m.id, Store: r.store, Log: r.log, Journal: r.journal, Saved: saved, Incarnation: r.lives,
-		Send: m.send, Place: m, TailBytes: m.trio.tailBytes, Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
+		Send: m.send, Place: m, TailBytes: m.trio.tailBytes, TailMostBytes: m.trio.tailMost, ReceiveBytes: m.trio.receive, Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
 		Room: func() error { return nil }, Free: func() int64 { return -1 },
 		Now:    func() time.Time { return time.Now().Add(time.Duration(m.trio.clock.Load())) },
 		Fatal:  func(err error) { panic(fmt.Sprintf("replica %d failed: %v", m.id, err)) },
@@ -167,6 +181,9 @@ func (m *member) sendState(to *member, one *pb.Message) {
 	from, g := m.group(), to.group()
 	if from == nil {
 		return
+	}
+	if m.trio.slow != nil {
+		m.trio.slow()
 	}
 	ok := g != nil && !m.trio.cut[m.id][to.id].Load()
 	if ok {

@@ -21,8 +21,23 @@ import (
 )
 
 // tailBytes is how much of the newest log entries stays in memory for nodes that are a
-// little behind.
-const tailBytes = 64 << 20
+// little behind: divided by the groups, but of each at least leastTailBytes.
+const (
+	tailBytes      = 64 << 20
+	leastTailBytes = 4 << 20
+	// tailMostBytes is how much does while a node catches up from a state, divided likewise. A
+	// state travels with at most 128 MiB/s: one of 10 GiB may be followed by 6 MiB of batches a
+	// second.
+	tailMostBytes      = 512 << 20
+	leastTailMostBytes = 64 << 20
+)
+
+// receiveBytes is how much may wait that the leaders of the node's groups have sent, divided by
+// the groups too.
+const (
+	receiveBytes      = 256 << 20
+	leastReceiveBytes = 32 << 20
+)
 
 // groupsOf settles how many groups there are: a new node is told, another knows.
 func (n *Node) groupsOf() error {
@@ -237,7 +252,18 @@ func (n *Node) tailBytes() int64 {
 	if n.opts.TailBytes > 0 {
 		return n.opts.TailBytes
 	}
-	return tailBytes
+	return max(tailBytes/int64(n.dir.identity.Groups), leastTailBytes)
+}
+
+func (n *Node) tailMostBytes() int64 {
+	if n.bridge == nil {
+		return 0
+	}
+	return max(tailMostBytes/int64(n.dir.identity.Groups), leastTailMostBytes)
+}
+
+func (n *Node) receiveBytes() int64 {
+	return max(receiveBytes/int64(n.dir.identity.Groups), leastReceiveBytes)
 }
 
 // sender is how a group reaches its other replicas; nil when it has none.

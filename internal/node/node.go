@@ -46,7 +46,7 @@ type Options struct {
 	// another leads; 0 is the default. A node alone waits.
 	HungAfter time.Duration
 	// TailBytes is how much of the newest log entries stays in memory for nodes that are a
-	// little behind; 0 is the default.
+	// little behind, of each group; 0 is the default.
 	TailBytes int64
 	// Tracing adds OpenTelemetry spans, to the global tracer provider.
 	Tracing bool
@@ -227,7 +227,7 @@ func (n *Node) startGroup(ctx context.Context, h *hosted) (err error) {
 	h.group, err = group.Start(ctx, group.Config{
 		ID: h.id, Replica: n.dir.identity.ID, Store: h.place.current(), Log: n.log, Journal: n.journal,
 		Saved: h.saved, Incarnation: uint64(n.began.UnixNano()),
-		Send: n.sender(h.id), Place: h.place, Changed: n.changed, TailBytes: n.tailBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
+		Send: n.sender(h.id), Place: h.place, Changed: n.changed, TailBytes: n.tailBytes(), TailMostBytes: n.tailMostBytes(), ReceiveBytes: n.receiveBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
 		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, LogMostBytes: n.disk.sizes.logMost, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
 	})
 	return err

@@ -167,8 +167,12 @@ func (c *Core) Others() bool {
 	return len(conf.GetVoters())+len(conf.GetVotersOutgoing())+len(conf.GetLearners())+len(conf.GetLearnersNext()) > 1
 }
 
-// Trim drops from the tail what is applied, but for so many bytes of the newest entries.
-func (c *Core) Trim(bytes int64) { c.tail.Trim(bytes, c.applied) }
+// Trim drops from the tail what is applied and not above index, but for so many bytes of the
+// newest entries.
+func (c *Core) Trim(bytes int64, index uint64) { c.tail.Trim(bytes, min(index, c.applied)) }
+
+// TailBytes is about what the entries in the tail take in memory.
+func (c *Core) TailBytes() int64 { return c.tail.bytes }
 
 // Status is what a replica says of itself.
 type Status struct {

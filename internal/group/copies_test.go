@@ -1,0 +1,97 @@
+package group
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestAReplicaThatNeedsAStateCatchesUpUnderWrites: while its state travels, more is written
+// than the others keep of their logs.
+func TestAReplicaThatNeedsAStateCatchesUpUnderWrites(t *testing.T) {
+	var written atomic.Int64
+	tr := &trio{t: t, kind: "memory", tailBytes: 1, tailMost: 64 << 20}
+	tr.slow = func() {
+		end := written.Load() + 20
+		for until := time.Now().Add(10 * time.Second); written.Load() < end && time.Now().Before(until); {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	startTrio(t, tr)
+	tr.put("a", "0")
+	leader := tr.leader(nil)
+	behind := tr.members[leader.id%3]
+	tr.isolate(behind, true)
+	for i := range 20 {
+		tr.put(fmt.Sprint(i), "before")
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			if _, _, err := leader.group().Propose(ctx, leader.rig.command(fmt.Sprint("steady", i), put("steady", fmt.Sprint(i)))); err == nil {
+				written.Add(1)
+			}
+			cancel()
+		}
+	}()
+	defer func() { close(stop); <-stopped }()
+	tr.isolate(behind, false)
+	waitUntil(t, "it has a state", func() bool {
+		behind.mu.Lock()
+		defer behind.mu.Unlock()
+		return behind.adopted > 0
+	})
+	for range 2 { // further than any state that was on its way
+		now := leader.group().applied.Load()
+		waitUntil(t, "it follows", func() bool { return behind.group().applied.Load() >= now })
+	}
+	behind.mu.Lock()
+	dirs := behind.dirs
+	behind.mu.Unlock()
+	if dirs != 1 {
+		t.Errorf("it was sent %d states", dirs)
+	}
+	waitUntil(t, "nothing is kept for it any more", func() bool {
+		leader.group().copies.mu.Lock()
+		defer leader.group().copies.mu.Unlock()
+		return len(leader.group().copies.receivers) == 0
+	})
+}
+
+// TestACopyThatNobodyIsSentIsDiscarded once it is too old to be given to anybody.
+func TestACopyThatNobodyIsSentIsDiscarded(t *testing.T) {
+	tr := newTrio(t, "memory", 1)
+	leader := tr.leader(nil)
+	behind := tr.members[leader.id%3]
+	tr.isolate(behind, true)
+	for i := range 20 {
+		tr.put(fmt.Sprint(i), "1")
+	}
+	tr.isolate(behind, false)
+	behind.mustHave("7", "1")
+	c := &leader.group().copies
+	dir := ""
+	waitUntil(t, "nobody is sent the copy", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.current == nil || c.current.sending > 0 {
+			return false
+		}
+		dir = c.current.dir()
+		c.current.made = time.Now().Add(-copyAge)
+		return true
+	})
+	waitUntil(t, "it is gone", func() bool {
+		_, err := leader.rig.fs.Stat(dir)
+		return err != nil
+	})
+}
