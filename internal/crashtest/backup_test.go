@@ -45,7 +45,7 @@ func TestAClusterComesBackFromABackup(t *testing.T) {
 			rng := newRand(t)
 			c, h := newCluster(t, backupNodes, "memory", "--groups", groups), newHistory()
 			var traffics []*traffic
-			for _, addr := range c.addrs {
+			for _, addr := range c.addrs[:c.nodes] {
 				traffics = append(traffics, startTraffic(t, addr, h, rng, load{writers: 3, maxValueBytes: 1 << 10, throughAll: true}))
 			}
 			acked := h.ackedCount()

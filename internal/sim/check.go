@@ -21,9 +21,7 @@ func (w *World) check() {
 		if op.kind == batch {
 			w.checkBatch(op)
 			for i := range w.copies {
-				if op.level == sheaf.Linearizable { // of others there may be a part
-					w.checkCopy(&w.copies[i], op)
-				}
+				w.checkCopy(&w.copies[i], op)
 			}
 		} else if w.err == nil && (op.kind == scanKeys || op.level != sheaf.Linearizable) {
 			w.checkView(op)
