@@ -13,8 +13,14 @@ func TestANodeThatListensElsewhereIsTold(t *testing.T) {
 		listens string
 		want    bool
 	}{
-		{"", false}, {"10.0.0.1:7453", false}, {":7453", false}, {"0.0.0.0:7453", false},
-		{"10.0.0.2:7453", true}, {"10.0.0.1:7454", true}, {":7454", true}, {"n1.example:7453", true},
+		{"", false},
+		{"10.0.0.1:7453", false},
+		{":7453", false},
+		{"0.0.0.0:7453", false},
+		{"10.0.0.2:7453", true},
+		{"10.0.0.1:7454", true},
+		{":7454", true},
+		{"n1.example:7453", true},
 	} {
 		if got := movedFrom("10.0.0.1:7453", test.listens); got != test.want {
 			t.Errorf("%q: %v", test.listens, got)
