@@ -112,19 +112,17 @@ func failed(err error) Answered {
 	return Answered{Silent: true}
 }
 
-// status asks home. When the clock is past the deadline and home's is not, it moves that one
-// first.
+// status asks home. When the clock here is past the deadline and home's is not, a Tick moves that
+// one first; when it is still not, the clock here is ahead, and who asks has to wait.
 func (d *driver) status(ctx context.Context, home Group, call *StatusCall) (Answered, error) {
 	holder := wire.Holder{RequestID: call.RequestID, Attempt: call.Attempt, DeadlineMS: call.DeadlineMS, RetentionMS: call.RetentionMS}
-	for {
-		result, late, err := home.Verdict(ctx, holder)
-		if err != nil || !late {
-			return Answered{Result: result}, err
-		}
-		if _, _, err := home.Propose(ctx, &wire.Command{Kind: wire.Tick}); err != nil {
-			return Answered{}, err
+	result, late, err := home.Verdict(ctx, holder)
+	if err == nil && late {
+		if _, _, err = home.Propose(ctx, &wire.Command{Kind: wire.Tick}); err == nil {
+			result, _, err = home.Verdict(ctx, holder)
 		}
 	}
+	return Answered{Result: result}, err
 }
 
 // Wait is part of Carrier.

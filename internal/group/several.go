@@ -42,20 +42,17 @@ func (g *Group) Collect(ctx context.Context, req CollectRequest) (_ []apply.Seen
 	return seen, counted.bytes, nil
 }
 
-// Verdict asks this group, an attempt's home, what became of it. late: the leader's clock must
-// be moved past the deadline by a Tick first, for a verdict that only a clock gives must be
-// true for good; until then there is none.
+// Verdict asks this group, an attempt's home, what became of it. late: it is undecided although
+// this node's clock is past the deadline. A Tick moves the group's there, unless its leader's
+// clock is behind: a verdict that only a clock gives must be true for good.
 func (g *Group) Verdict(ctx context.Context, holder wire.Holder) (_ apply.Result, late bool, err error) {
 	if err := g.Current(ctx); err != nil {
 		return apply.Result{}, false, err
 	}
 	view := g.store.View()
 	defer view.Close() //nolint:errcheck // reading is over
-	if view.Meta().NowMS <= holder.DeadlineMS && g.nowMS() > holder.DeadlineMS {
-		return apply.Result{}, true, nil
-	}
 	result, err := apply.Status(holder.RequestID, holder.Attempt, holder.DeadlineMS, holder.RetentionMS, view)
-	return result, false, readError(err)
+	return result, result.Outcome == apply.Undecided && g.nowMS() > holder.DeadlineMS, readError(err)
 }
 
 // Overdue returns what coordinators should have finished in this group by now, at most so
