@@ -12,6 +12,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/group"
 	"github.com/sheafdb/sheaf/internal/peer"
@@ -29,6 +30,8 @@ type Config struct {
 	Members []Member
 	// Answer answers what another node asks this one.
 	Answer func(ctx context.Context, request []byte) ([]byte, error)
+	// Gate counts the bytes of the commands that other nodes bring.
+	Gate *admission.Gate
 	// Admit makes a node that asks for it a member of the cluster, or says why that cannot be.
 	Admit func(ctx context.Context, w Wish) (Welcome, error)
 	// Store is the kind of this node's store.
@@ -252,6 +255,10 @@ func (b *Bridge) Call(ctx context.Context, _ uint64, request []byte) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
+	if err := b.count(commands, int64(len(request))); err != nil {
+		return encodeReply(nil, group.Timing{}, err)
+	}
+	defer b.cfg.Gate.Release(int64(len(request)))
 	r := b.replica(id)
 	if r == nil {
 		return encodeReply(nil, group.Timing{}, sheaf.Errorf(sheaf.NotLeader, "this node does not run group %d", id))
@@ -262,6 +269,18 @@ func (b *Bridge) Call(ctx context.Context, _ uint64, request []byte) ([]byte, er
 	}
 	results, err := r.group.ProposeAll(ctx, commands, nil)
 	return encodeReply(results, group.Timing{}, err)
+}
+
+// count counts the bytes of a call as in flight, as they were at the node that was asked. What
+// ends a batch that was begun is taken whether it fits or not.
+func (b *Bridge) count(commands []*wire.Command, size int64) error {
+	for _, cmd := range commands {
+		if cmd.Kind == wire.Fast || cmd.Kind == wire.Prepare {
+			return b.cfg.Gate.Reserve(size)
+		}
+	}
+	b.cfg.Gate.Hold(size)
+	return nil
 }
 
 // A call is the group and then the commands, each with its length (uvarints).

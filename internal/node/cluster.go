@@ -203,7 +203,7 @@ func (n *Node) connect(members []cluster.Member) error {
 	n.ports.peer = listener
 	n.bridge = cluster.NewBridge(cluster.Config{
 		Self:    peer.Identity{ID: id.ID, Name: members[at].Name, Disk: id.NodeID},
-		Members: members, Groups: id.Groups, Admit: n.admit, Store: n.cfg.Store, Answer: n.answer, Foreign: n.foreign, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
+		Members: members, Groups: id.Groups, Gate: n.gate, Admit: n.admit, Store: n.cfg.Store, Answer: n.answer, Foreign: n.foreign, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
 	})
 	n.run("peer", func() error { return n.bridge.Server().Serve(listener) })
 	return nil
