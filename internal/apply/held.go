@@ -53,13 +53,23 @@ func withHome(holder wire.Holder, state State) (wire.Holder, bool, error) {
 	if holder.Attempt == 0 {
 		return holder, true, nil
 	}
+	part, err := partOf(holder, state)
+	return homeOf(holder, part), true, err
+}
+
+func homeOf(holder wire.Holder, part wire.Prepared) wire.Holder {
+	holder.HomeKey = bytes.Clone(part.HomeKey)
+	holder.DeadlineMS, holder.RetentionMS = part.DeadlineMS, part.RetentionMS
+	return holder
+}
+
+// partOf is attemptOf for an attempt that holds a key.
+func partOf(holder wire.Holder, state State) (wire.Prepared, error) {
 	part, ok, err := attemptOf(holder.RequestID, holder.Attempt, state)
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: a key is held by an attempt of %q that is not there", store.ErrCorrupt, holder.RequestID)
 	}
-	holder.HomeKey = bytes.Clone(part.HomeKey)
-	holder.DeadlineMS, holder.RetentionMS = part.DeadlineMS, part.RetentionMS
-	return holder, true, err
+	return part, err
 }
 
 // attemptOf returns what an attempt has prepared here. It views the state's data.

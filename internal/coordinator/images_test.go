@@ -22,6 +22,8 @@ type twoGroups struct {
 	stores [2]store.Store
 	index  [2]uint64
 	random uint64
+	// asked counts the calls that ask for a Status, resolved those that say what became of it.
+	asked, resolved int
 	// between is done after the first image was taken, and before the second.
 	between func()
 	// images have the keys of each group.
@@ -51,7 +53,17 @@ func (g *twoGroups) Call(calls []Call) []Answered {
 			g.Call([]Call{{Group: call.Group, Command: &wire.Command{Kind: wire.Tick}}})
 		}
 		view := g.stores[at].View()
+		if call.Collect != nil {
+			seen, err := apply.Collect(call.Collect.Keys, call.Collect.Values, uint64(g.now.UnixMilli()), view, func(int) error { return nil })
+			_ = view.Close() // of a map
+			if err != nil {
+				g.t.Fatal(err)
+			}
+			answers[i].Seen = seen
+			continue
+		}
 		if call.Status != nil {
+			g.asked++
 			result, err := apply.Status(call.Status.RequestID, call.Status.Attempt, call.Status.DeadlineMS, call.Status.RetentionMS, view)
 			_ = view.Close() // of a map
 			if err != nil {
@@ -61,6 +73,9 @@ func (g *twoGroups) Call(calls []Call) []Answered {
 			continue
 		}
 		cmd := *call.Command
+		if cmd.Kind == wire.Resolve {
+			g.resolved++
+		}
 		cmd.NowMS, cmd.RetentionMS, cmd.MaxRows = uint64(g.now.UnixMilli()), 60_000, 100
 		g.index[at]++
 		var out store.Mutations

@@ -61,14 +61,6 @@ type Several struct {
 // maxPartly is how often a refusal is put off to hear all groups.
 const maxPartly = 3
 
-// Part is what a batch has in one group.
-type Part struct {
-	Group   uint64
-	Entries wire.Entries
-	// Key is one of its keys.
-	Key []byte
-}
-
 // verdict is what an attempt came to.
 type verdict int
 
@@ -411,27 +403,6 @@ func (s *Several) help(holder wire.Holder, parts []Part) {
 	Help(s.do, s.GroupOf, holder, groups)
 }
 
-// Help asks an attempt's home for its verdict and tells groups that may have its intents.
-// False: it is undecided, as the result then says, or home did not answer.
-func Help(do Carrier, groupOf func(key []byte) uint64, holder wire.Holder, groups []uint64) (apply.Result, bool) {
-	reply := do.Call([]Call{{Group: groupOf(holder.HomeKey), Status: &StatusCall{
-		RequestID: holder.RequestID, Attempt: holder.Attempt, DeadlineMS: holder.DeadlineMS, RetentionMS: holder.RetentionMS,
-	}}})[0]
-	if !reply.answer() || reply.Result.Outcome == apply.Undecided {
-		return reply.Result, false
-	}
-	resolve := &wire.Command{
-		Kind: wire.Resolve, RequestID: holder.RequestID, Attempt: holder.Attempt,
-		Commit: reply.Result.Outcome == apply.Committed, Version: reply.Result.Version,
-	}
-	var calls []Call
-	for _, group := range groups {
-		calls = append(calls, Call{Group: group, Command: resolve})
-	}
-	do.Call(calls)
-	return reply.Result, true
-}
-
 // Finish does what the caller need not wait for: a committed attempt's intents become values
 // in all groups, and home, where they are already, hears of it. It does not look at the
 // batch's entries.
@@ -462,35 +433,4 @@ func (s *Several) command(kind wire.Kind, part *Part) *wire.Command {
 		}
 	}
 	return c
-}
-
-// Split makes the groups' shares of a batch. They have bytes of their own, unless one group
-// has all of it.
-func Split(entries wire.Entries, groupOf func(key []byte) uint64) []Part {
-	if part, whole := undivided(entries, groupOf); whole {
-		return []Part{part}
-	}
-	shares := entries.Divide(groupOf)
-	parts := make([]Part, len(shares))
-	for i, share := range shares {
-		parts[i] = Part{Group: share.Number, Entries: share.Entries}
-		for _, entry := range share.Entries.All() {
-			parts[i].Key = entry.Key
-			break
-		}
-	}
-	return parts
-}
-
-// undivided looks whether one group has all of a batch.
-func undivided(entries wire.Entries, groupOf func(key []byte) uint64) (part Part, whole bool) {
-	for _, entry := range entries.All() {
-		switch group := groupOf(entry.Key); {
-		case part.Group == 0:
-			part = Part{Group: group, Entries: entries, Key: entry.Key}
-		case group != part.Group:
-			return Part{}, false
-		}
-	}
-	return part, true
 }
