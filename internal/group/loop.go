@@ -240,7 +240,7 @@ func (g *Group) work() {
 		if !any {
 			break
 		}
-		g.alone.Store(l.core.Alone()) // before anybody is sent anything
+		g.noteAlone() // before anybody is sent anything
 		if w.Office != nil {
 			g.takeOffice(w.Office)
 		}
@@ -261,7 +261,12 @@ func (g *Group) work() {
 			g.append(w.Append)
 		}
 	}
-	g.alone.Store(l.core.Alone())
+	g.noteAlone()
+}
+
+func (g *Group) noteAlone() {
+	g.alone.Store(g.loop.core.Alone())
+	g.only.Store(g.loop.core.Only())
 }
 
 // append has a write made, in order. One with a state goes by way of the applier, which

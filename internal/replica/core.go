@@ -161,6 +161,10 @@ func (c *Core) Alone() bool {
 // it is where the leader before it left off, or beyond.
 func (c *Core) Settled() bool { return c.office.leading && c.appliedTerm == c.office.term }
 
+// Only says that this replica is alone and has no others of any kind: nobody reads the state
+// but here.
+func (c *Core) Only() bool { return c.Alone() && !c.Others() }
+
 // Others says that the group has replicas beside this one, of whatever kind.
 func (c *Core) Others() bool {
 	conf := c.tail.conf
