@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/replica"
@@ -38,9 +40,11 @@ type loop struct {
 	// installing has a state that is put into its place; behind are Appends after it.
 	installing *replica.Append
 	behind     []*replica.Append
-	header     []byte
-	stampedMS  uint64 // the clock after the last command
-	closing    time.Time
+	// offered is the directory of a state that raft was given in this turn.
+	offered   string
+	header    []byte
+	stampedMS uint64 // the clock after the last command
+	closing   time.Time
 }
 
 // runLoop drives the replica: it tells it the news and does what that makes there is to do.
@@ -86,12 +90,15 @@ func (g *Group) turn() {
 		l.core.Applied(t.apply)
 	}
 	for _, m := range l.news.messages {
-		l.core.Step(m)
+		if m.GetType() != pb.MsgSnap || g.takeState(m) {
+			l.core.Step(m)
+		}
 	}
 	for _, r := range l.news.reads {
 		l.ask(r)
 	}
 	g.work()
+	g.dropState()
 	g.takeProposals()
 	g.work()
 	g.trim()

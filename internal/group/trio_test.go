@@ -36,6 +36,8 @@ type trio struct {
 	logFS func(*member) vfs.FS
 	// slow, if not nil, is called before a state arrives.
 	slow func()
+	// adopt, if not nil, is called before a state is put in its place.
+	adopt func()
 }
 
 // member is one replica with its disk. It is its group's Place.
@@ -242,6 +244,9 @@ func (m *member) ForCopy() string {
 }
 
 func (m *member) Adopt(dir string, index uint64) (store.Store, error) {
+	if m.trio.adopt != nil {
+		m.trio.adopt()
+	}
 	s := m.openStore(dir)
 	m.mu.Lock()
 	m.dir, m.adopted, m.rig.store = dir, index, s
