@@ -1,6 +1,7 @@
 package group
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/replica"
+	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -50,6 +52,7 @@ type loop struct {
 // runLoop drives the replica: it tells it the news and does what that makes there is to do.
 func (g *Group) runLoop() {
 	defer close(g.loopDone)
+	defer g.endIfBroken()
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
 	for {
@@ -65,6 +68,20 @@ func (g *Group) runLoop() {
 			return
 		}
 	}
+}
+
+// endIfBroken ends the group when its core cannot go on.
+func (g *Group) endIfBroken() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	broken, ok := p.(*replica.Broken)
+	if !ok {
+		panic(p)
+	}
+	g.fail(fmt.Errorf("%w: %s: this disk is older than what the node has promised to the others, or lost some of it: replace the node by a new one (%w)",
+		store.ErrCorrupt, g.cfg.Log.Dir(), broken))
 }
 
 // turn takes the news.

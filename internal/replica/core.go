@@ -36,7 +36,8 @@ type Config struct {
 // maxInflightMessages bounds the messages with entries on their way to one follower.
 const maxInflightMessages = 256
 
-// Core is one replica. It is not safe for concurrent use.
+// Core is one replica. It is not safe for concurrent use. Its methods panic with a *Broken when
+// there is nothing to go on from.
 type Core struct {
 	id      uint64
 	node    *raft.RawNode
