@@ -6,6 +6,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // TestAReplicaThatNeedsAStateCatchesUpUnderWrites: while its state travels, more is written
@@ -94,4 +99,64 @@ func TestACopyThatNobodyIsSentIsDiscarded(t *testing.T) {
 		_, err := leader.rig.fs.Stat(dir)
 		return err != nil
 	})
+}
+
+// receiveJunk gives a replica a state that it must not open, and waits until its files are gone.
+func (m *member) receiveJunk(from *member, snapshot *pb.Snapshot) {
+	t := m.trio.t
+	t.Helper()
+	const dir = "junk"
+	if err := m.rig.fs.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := m.rig.fs.Create(m.rig.fs.PathJoin(dir, "file"), vfs.WriteCategoryUnspecified); err != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
+	snapshot = proto.CloneOf(snapshot)
+	snapshot.Data = []byte(dir)
+	term := from.group().office.Load().Term
+	m.group().Receive([]*pb.Message{{Type: pb.MsgSnap.Enum(), From: &from.id, To: &m.id, Term: &term, Snapshot: snapshot}})
+	waitUntil(t, "the state is discarded", func() bool {
+		_, err := m.rig.fs.Stat(dir)
+		return err != nil
+	})
+}
+
+func TestAStateThatNobodyNeedsIsDiscarded(t *testing.T) {
+	tr := newTrio(t, "memory", 1<<20)
+	tr.put("a", "1")
+	leader := tr.leader(nil)
+	other := tr.members[leader.id%3]
+	other.mustHave("a", "1")
+	index, term := uint64(1), uint64(1)
+	other.receiveJunk(leader, &pb.Snapshot{Metadata: &pb.SnapshotMetadata{
+		ConfState: &pb.ConfState{Voters: []uint64{1, 2, 3}}, Index: &index, Term: &term,
+	}})
+	other.mustHave("a", "1")
+}
+
+// TestAStateIsNotTakenWhileAnotherIsInstalled, though it is newer.
+func TestAStateIsNotTakenWhileAnotherIsInstalled(t *testing.T) {
+	entered, free := make(chan struct{}, 10), make(chan struct{})
+	tr := startTrio(t, &trio{t: t, kind: "memory", tailBytes: 1, adopt: func() {
+		entered <- struct{}{}
+		<-free
+	}})
+	leader := tr.leader(nil)
+	behind := tr.members[leader.id%3]
+	tr.isolate(behind, true)
+	for i := range 20 {
+		tr.put(fmt.Sprint(i), "1")
+	}
+	tr.isolate(behind, false)
+	<-entered
+	c := &leader.group().copies
+	c.mu.Lock()
+	newer := proto.CloneOf(c.current.snapshot)
+	c.mu.Unlock()
+	index := newer.Metadata.GetIndex() + 1
+	newer.Metadata.Index = &index
+	behind.receiveJunk(leader, newer)
+	close(free)
+	behind.mustHave("7", "1")
 }

@@ -128,6 +128,7 @@ type Group struct {
 
 	office  atomic.Pointer[replica.Office] // never nil
 	alone   atomic.Bool                    // see replica.Core.Alone
+	only    atomic.Bool                    // see replica.Core.Only
 	applied atomic.Uint64                  // the last index applied
 	clock   atomic.Uint64                  // the largest version given
 	stateMS atomic.Uint64                  // the state's time

@@ -108,7 +108,8 @@ func (in *inbox) close() {
 // message after another.
 func (g *Group) Receive(messages []*pb.Message) {
 	g.inbox.add(func(n *news) {
-		if len(n.messages)+len(messages) > maxMessages {
+		state := len(messages) == 1 && messages[0].GetType() == pb.MsgSnap // its files are there
+		if len(n.messages)+len(messages) > maxMessages && !state {
 			return
 		}
 		for _, m := range messages {

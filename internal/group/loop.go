@@ -1,13 +1,17 @@
 package group
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/replica"
+	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -38,14 +42,17 @@ type loop struct {
 	// installing has a state that is put into its place; behind are Appends after it.
 	installing *replica.Append
 	behind     []*replica.Append
-	header     []byte
-	stampedMS  uint64 // the clock after the last command
-	closing    time.Time
+	// offered is the directory of a state that raft was given in this turn.
+	offered   string
+	header    []byte
+	stampedMS uint64 // the clock after the last command
+	closing   time.Time
 }
 
 // runLoop drives the replica: it tells it the news and does what that makes there is to do.
 func (g *Group) runLoop() {
 	defer close(g.loopDone)
+	defer g.endIfBroken()
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
 	for {
@@ -61,6 +68,20 @@ func (g *Group) runLoop() {
 			return
 		}
 	}
+}
+
+// endIfBroken ends the group when its core cannot go on.
+func (g *Group) endIfBroken() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	broken, ok := p.(*replica.Broken)
+	if !ok {
+		panic(p)
+	}
+	g.fail(fmt.Errorf("%w: %s: this disk is older than what the node has promised to the others, or lost some of it: replace the node by a new one (%w)",
+		store.ErrCorrupt, g.cfg.Log.Dir(), broken))
 }
 
 // turn takes the news.
@@ -86,12 +107,15 @@ func (g *Group) turn() {
 		l.core.Applied(t.apply)
 	}
 	for _, m := range l.news.messages {
-		l.core.Step(m)
+		if m.GetType() != pb.MsgSnap || g.takeState(m) {
+			l.core.Step(m)
+		}
 	}
 	for _, r := range l.news.reads {
 		l.ask(r)
 	}
 	g.work()
+	g.dropState()
 	g.takeProposals()
 	g.work()
 	g.trim()
@@ -240,7 +264,7 @@ func (g *Group) work() {
 		if !any {
 			break
 		}
-		g.alone.Store(l.core.Alone()) // before anybody is sent anything
+		g.noteAlone() // before anybody is sent anything
 		if w.Office != nil {
 			g.takeOffice(w.Office)
 		}
@@ -261,7 +285,12 @@ func (g *Group) work() {
 			g.append(w.Append)
 		}
 	}
-	g.alone.Store(l.core.Alone())
+	g.noteAlone()
+}
+
+func (g *Group) noteAlone() {
+	g.alone.Store(g.loop.core.Alone())
+	g.only.Store(g.loop.core.Only())
 }
 
 // append has a write made, in order. One with a state goes by way of the applier, which

@@ -130,12 +130,12 @@ func (r *reservation) upTo(need int64) error {
 
 func (r *reservation) release() { r.gate.Release(r.bytes) }
 
-// timeOf is the time that expiry is judged by. A replica that is alone takes the wall clock,
-// because the state's own stands still while the disk does. With others a key must not
+// timeOf is the time that expiry is judged by. A replica without others takes the wall clock,
+// because the state's own stands still while the disk does. With others, learners too, a key must not
 // come back on another replica whose clock is behind: there only the state's counts, which
 // its leader moves when something is due.
 func (g *Group) timeOf(meta store.Meta) uint64 {
-	if g.alone.Load() {
+	if g.only.Load() {
 		return max(meta.NowMS, g.nowMS())
 	}
 	return meta.NowMS
@@ -143,7 +143,7 @@ func (g *Group) timeOf(meta store.Meta) uint64 {
 
 // timeNow is timeOf the state as it is, without a view.
 func (g *Group) timeNow() uint64 {
-	if g.alone.Load() {
+	if g.only.Load() {
 		return g.nowMS()
 	}
 	return g.stateMS.Load()

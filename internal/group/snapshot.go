@@ -18,7 +18,8 @@ import (
 //	leader    raft wants a snapshot ─► copies.make ─► Send(MsgSnap): files, then the message
 //	follower  files ─► Receive(MsgSnap) ─► raft accepts ─► applier: install ─► journal
 //
-// What raft does not accept stays in its directory until the node starts again.
+// What raft does not accept is discarded, and so is a state that comes while another is
+// installed: its leader finds out how far this replica is, as if it had been lost.
 
 // copyTo makes a copy and describes it to raft.
 func (g *Group) copyTo(dir string) (*pb.Snapshot, error) {
@@ -49,6 +50,31 @@ func (g *Group) Unreachable(to uint64) {
 	g.inbox.add(func(n *news) {
 		n.errands = append(n.errands, func() { g.loop.core.Unreachable(to) })
 	})
+}
+
+// takeState says whether raft is to be given a state that was received: one at a time.
+func (g *Group) takeState(m *pb.Message) bool {
+	l, dir := &g.loop, string(m.GetSnapshot().GetData())
+	if l.installing != nil || l.offered != "" {
+		g.discardLater(dir)
+		return false
+	}
+	l.offered = dir
+	return true
+}
+
+// dropState discards the state that raft was given in this turn, if it did not accept it.
+func (g *Group) dropState() {
+	l := &g.loop
+	if l.offered != "" && (l.installing == nil || string(l.installing.Snapshot.GetData()) != l.offered) {
+		g.discardLater(l.offered)
+	}
+	l.offered = ""
+}
+
+// discardLater is for the loop, which does not wait for a disk.
+func (g *Group) discardLater(dir string) {
+	g.copies.running.Go(func() { g.cfg.Place.Discard(nil, dir) })
 }
 
 // install puts a state that was received in the place of the group's, and has the log

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,6 +37,10 @@ type trio struct {
 	logFS func(*member) vfs.FS
 	// slow, if not nil, is called before a state arrives.
 	slow func()
+	// adopt, if not nil, is called before a state is put in its place.
+	adopt func()
+	// fatal, if not nil, is told why a replica must end.
+	fatal func(*member, error)
 }
 
 // member is one replica with its disk. It is its group's Place.
@@ -123,7 +128,12 @@ func (m *member) start() {
 		Send: m.send, Place: m, TailBytes: m.trio.tailBytes, TailMostBytes: m.trio.tailMost, ReceiveBytes: m.trio.receive, Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
 		Room: func() (bool, error) { return false, nil }, Free: func() int64 { return -1 },
 		Now:    func() time.Time { return time.Now().Add(time.Duration(m.trio.clock.Load())) },
-		Fatal:  func(err error) { panic(fmt.Sprintf("replica %d failed: %v", m.id, err)) },
+		Fatal: func(err error) {
+			if m.trio.fatal == nil {
+				panic(fmt.Sprintf("replica %d failed: %v", m.id, err))
+			}
+			m.trio.fatal(m, err)
+		},
 		Logger: logger,
 	})
 	if err != nil {
@@ -242,6 +252,9 @@ func (m *member) ForCopy() string {
 }
 
 func (m *member) Adopt(dir string, index uint64) (store.Store, error) {
+	if m.trio.adopt != nil {
+		m.trio.adopt()
+	}
 	s := m.openStore(dir)
 	m.mu.Lock()
 	m.dir, m.adopted, m.rig.store = dir, index, s
@@ -454,4 +467,30 @@ func TestAStateIsTakenOverWhileItIsReadFrom(t *testing.T) {
 	if err := scanner.Err(); err != nil || n != 20 {
 		t.Errorf("the scan had %d keys, %v", n, err)
 	}
+}
+
+// TestAnOldCopyOfADiskEndsTheReplica, in one line: the others count on what it has promised.
+func TestAnOldCopyOfADiskEndsTheReplica(t *testing.T) {
+	ended := make(chan error, 3)
+	tr := startTrio(t, &trio{t: t, kind: "memory", tailBytes: 1 << 20, fatal: func(_ *member, err error) { ended <- err }})
+	tr.put("a", "1")
+	m := tr.members[tr.leader(nil).id%3]
+	m.mustHave("a", "1")
+	old := m.rig.fs.CrashClone(vfs.CrashCloneCfg{})
+	for i := range 20 {
+		tr.put("a", fmt.Sprint(i))
+	}
+	m.mustHave("a", "19")
+	m.crash()
+	m.rig.fs = old
+	m.start()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "older") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("it says: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on with an old disk")
+	}
+	tr.put("b", "1") // the others go on
 }

@@ -36,7 +36,8 @@ type Config struct {
 // maxInflightMessages bounds the messages with entries on their way to one follower.
 const maxInflightMessages = 256
 
-// Core is one replica. It is not safe for concurrent use.
+// Core is one replica. It is not safe for concurrent use. Its methods panic with a *Broken when
+// there is nothing to go on from.
 type Core struct {
 	id      uint64
 	node    *raft.RawNode
@@ -160,6 +161,10 @@ func (c *Core) Alone() bool {
 // Settled says that this replica leads, and that its state machine has an entry of its term:
 // it is where the leader before it left off, or beyond.
 func (c *Core) Settled() bool { return c.office.leading && c.appliedTerm == c.office.term }
+
+// Only says that this replica is alone and has no others of any kind: nobody reads the state
+// but here.
+func (c *Core) Only() bool { return c.Alone() && !c.Others() }
 
 // Others says that the group has replicas beside this one, of whatever kind.
 func (c *Core) Others() bool {
