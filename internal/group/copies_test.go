@@ -28,10 +28,6 @@ func TestAReplicaThatNeedsAStateCatchesUpUnderWrites(t *testing.T) {
 	tr.put("a", "0")
 	leader := tr.leader(nil)
 	behind := tr.members[leader.id%3]
-	tr.isolate(behind, true)
-	for i := range 20 {
-		tr.put(fmt.Sprint(i), "before")
-	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -49,12 +45,23 @@ func TestAReplicaThatNeedsAStateCatchesUpUnderWrites(t *testing.T) {
 		}
 	}()
 	defer func() { close(stop); <-stopped }()
-	tr.isolate(behind, false)
-	waitUntil(t, "it has a state", func() bool {
+	adopted := func() bool {
 		behind.mu.Lock()
 		defer behind.mu.Unlock()
 		return behind.adopted > 0
-	})
+	}
+	for attempt := 0; !adopted(); attempt++ { // the entries may still be there
+		if attempt == 10 {
+			t.Fatal("it was never sent a state")
+		}
+		tr.isolate(behind, true)
+		for i := range 20 {
+			tr.put(fmt.Sprint(i), "before")
+		}
+		now := leader.group().applied.Load()
+		tr.isolate(behind, false)
+		waitUntil(t, "it follows, or has a state", func() bool { return adopted() || behind.group().applied.Load() >= now })
+	}
 	for range 2 { // further than any state that was on its way
 		now := leader.group().applied.Load()
 		waitUntil(t, "it follows", func() bool { return behind.group().applied.Load() >= now })
