@@ -15,8 +15,8 @@ import (
 //     to Decide), or none.
 //   - While an attempt holds a key, the key expires by the clock of when it was prepared:
 //     what its conditions saw stays true until it is decided.
-//   - Only the group's own clock ends a reservation, and nothing but home's decision an
-//     attempt.
+//   - Only the group's own clock or its reader ends a reservation, and nothing but home's
+//     decision an attempt. A reservation that is over counts as held until a Tick.
 
 // holderOf returns who keeps cmd off one of its keys.
 func holderOf(cmd *wire.Command, state State, meta store.Meta) (wire.Holder, bool, error) {

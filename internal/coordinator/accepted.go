@@ -128,14 +128,15 @@ type Proposer interface {
 }
 
 // ProposeRound writes what a round has for one group, until it is in the log, pause says that
-// there is no time left, or the node has failed.
-func ProposeRound(to Proposer, parts []Share, logged chan<- struct{}, pause func() bool) ([]apply.Result, error) {
+// there is no time left, the node has failed, or ctx has ended: what is on its way then may be
+// written or not.
+func ProposeRound(ctx context.Context, to Proposer, parts []Share, logged chan<- struct{}, pause func() bool) ([]apply.Result, error) {
 	cmds := make([]*wire.Command, len(parts))
 	for i, part := range parts {
 		cmds[i] = part.Command
 	}
 	for {
-		results, err := to.ProposeAll(context.Background(), cmds, logged)
+		results, err := to.ProposeAll(ctx, cmds, logged)
 		if err == nil || !worthAnother(err) || !pause() {
 			return results, err
 		}
@@ -162,4 +163,22 @@ func worthAnother(err error) bool {
 // because the table of request IDs is full, or because another batch holds one of the keys.
 func RefusedForNow(result apply.Result) bool {
 	return result.Outcome == apply.Conflict || result.Refused != nil && result.Refused.Code == sheaf.RateLimited
+}
+
+// InTheWay are the attempts that hold keys of a round's parts. Somebody must ask what became of
+// them: nothing is accepted until these parts are durable.
+func InTheWay(parts []Share, results []apply.Result) (met []Met) {
+	for i, result := range results {
+		holder := result.Holder
+		if result.Outcome != apply.Conflict || holder.Attempt == 0 {
+			continue
+		}
+		group := parts[i].Group
+		if !slices.ContainsFunc(met, func(m Met) bool {
+			return m.Holder.Attempt == holder.Attempt && m.Holder.RequestID == holder.RequestID && slices.Contains(m.Groups, group)
+		}) {
+			met = append(met, Met{Holder: holder, Groups: []uint64{group}})
+		}
+	}
+	return met
 }

@@ -70,8 +70,11 @@ type Coordinator struct {
 
 // New returns a coordinator, which must be closed.
 func New(cfg Config) *Coordinator {
-	c := &Coordinator{cfg: cfg, table: router.Equal(len(cfg.Groups)), eventual: newQueue(cfg), line: newLine()}
+	c := &Coordinator{cfg: cfg, table: router.Equal(len(cfg.Groups)), line: newLine()}
 	c.life, c.end = context.WithCancel(context.Background())
+	c.eventual = newQueue(cfg, func(ctx context.Context, met []Met) {
+		HelpAll(&driver{c: c, caller: ctx, callTime: callTime}, c.table.GroupOf, met)
+	})
 	if len(cfg.Groups) > 1 {
 		for i, g := range cfg.Groups {
 			later := newLater(g)
@@ -87,6 +90,7 @@ func New(cfg Config) *Coordinator {
 // when ctx ends; what is lost then is logged. What is yet to be resolved of batches over
 // several groups is left to the groups' leaders. It must be called once.
 func (c *Coordinator) Close(ctx context.Context) {
+	defer context.AfterFunc(ctx, c.end)() // nothing may wait longer
 	c.eventual.close(ctx)
 	c.end()
 	c.background.Wait()

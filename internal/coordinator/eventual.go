@@ -21,16 +21,21 @@ type queue struct {
 	ended    chan struct{} // closed when a round has ended
 	closed   bool
 
-	work   chan struct{} // one token when something may wait
-	done   chan struct{}
-	giveUp chan struct{} // closed when close may wait no longer
+	work chan struct{} // one token when something may wait
+	done chan struct{}
+	// life ends when close may wait no longer.
+	life   context.Context
+	giveUp context.CancelFunc
+	// help finds out what became of attempts that hold keys of accepted batches.
+	help func(ctx context.Context, met []Met)
 }
 
-func newQueue(cfg Config) *queue {
+func newQueue(cfg Config, help func(ctx context.Context, met []Met)) *queue {
 	q := &queue{
 		cfg: cfg, accepted: Accepted{Bytes: cfg.EventualBytes, Window: cfg.EventualWindow},
-		ended: make(chan struct{}), work: make(chan struct{}, 1), done: make(chan struct{}), giveUp: make(chan struct{}),
+		ended: make(chan struct{}), work: make(chan struct{}, 1), done: make(chan struct{}), help: help,
 	}
+	q.life, q.giveUp = context.WithCancel(context.Background())
 	go q.run()
 	return q
 }
@@ -129,7 +134,7 @@ func (q *queue) pause() bool {
 	select {
 	case <-time.After(retryEvery):
 		return true
-	case <-q.giveUp:
+	case <-q.life.Done():
 		return false
 	}
 }
@@ -188,12 +193,15 @@ func (q *queue) propose(round []Share, logged chan<- struct{}) {
 
 // proposeTo writes what a round has for one group.
 func (q *queue) proposeTo(group Group, parts []Share, logged chan<- struct{}) {
-	results, err := ProposeRound(group, parts, logged, q.pause)
+	results, err := ProposeRound(q.life, group, parts, logged, q.pause)
 	if err != nil {
 		q.lost(parts, err)
 		return
 	}
 	if again := q.refusedForNow(parts, results); len(again) > 0 {
+		if met := InTheWay(parts, results); len(met) > 0 {
+			q.help(q.life, met)
+		}
 		q.putBack(again)
 	}
 }
@@ -222,6 +230,7 @@ func (q *queue) refusedForNow(parts []Share, results []apply.Result) (again []Sh
 
 // close writes what was accepted and returns when it has, or when ctx ends.
 func (q *queue) close(ctx context.Context) {
+	defer q.giveUp()
 	q.mu.Lock()
 	q.closed = true
 	q.mu.Unlock()
@@ -229,7 +238,7 @@ func (q *queue) close(ctx context.Context) {
 	select {
 	case <-q.done:
 	case <-ctx.Done():
-		close(q.giveUp)
+		q.giveUp()
 		<-q.done
 	}
 }

@@ -21,13 +21,13 @@ func TestWhatIsSaidLaterIsSaidInOneRound(t *testing.T) {
 				l.put(&wire.Command{RequestID: fmt.Sprint(round, i)})
 			}
 			synctest.Wait()
-			if len(g.rounds) != round {
-				t.Fatalf("%d rounds before the time was over, want %d", len(g.rounds), round)
+			if n := len(g.seen()); n != round {
+				t.Fatalf("%d rounds before the time was over, want %d", n, round)
 			}
 			time.Sleep(gatherTime)
 			synctest.Wait()
-			if len(g.rounds) != round+1 || len(g.rounds[round]) != 10 {
-				t.Fatalf("rounds %v, want one of 10 more than %d", g.rounds, round)
+			if rounds := g.seen(); len(rounds) != round+1 || len(rounds[round]) != 10 {
+				t.Fatalf("rounds %v, want one of 10 more than %d", rounds, round)
 			}
 		}
 		end()

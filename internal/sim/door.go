@@ -157,7 +157,7 @@ func (d *door) propose(round *coordinator.Round) {
 
 func (d *door) proposeTo(carry *carrier, g *group, parts []coordinator.Share, logged func()) {
 	once := d.w.cfg.Mutant == LoseRound
-	results, err := coordinator.ProposeRound(toLeader{carry, g, logged}, parts, nil, func() bool {
+	results, err := coordinator.ProposeRound(context.Background(), toLeader{carry, g, logged}, parts, nil, func() bool {
 		carry.sleep(retryAccepted)
 		return !once
 	})
@@ -177,6 +177,7 @@ func (d *door) proposeTo(carry *carrier, g *group, parts []coordinator.Share, lo
 			d.w.fail("an accepted batch was refused: %v", result.Refused)
 		}
 	}
+	coordinator.HelpAll(carry, d.w.groupOf, coordinator.InTheWay(parts, results))
 	if len(again) > 0 {
 		d.w.stats.PutBack += len(again)
 		d.accepted.PutBack(again)
