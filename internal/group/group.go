@@ -224,9 +224,13 @@ func (g *Group) HandOver() {
 	if !g.Leads() {
 		return
 	}
-	g.inbox.add(func(n *news) { n.errands = append(n.errands, func() { g.loop.core.HandOver() }) })
-	for until := time.Now().Add(handOverTime); g.Leads() && !g.alone.Load() && time.Now().Before(until); {
-		time.Sleep(tickInterval / 10)
+	done := make(chan struct{})
+	g.inbox.add(func(n *news) { n.errands = append(n.errands, func() { g.loop.handOver(done) }) })
+	select {
+	case <-done:
+	case <-g.failed:
+	case <-g.loopDone:
+	case <-time.After(handOverTime):
 	}
 }
 

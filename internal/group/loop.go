@@ -43,7 +43,9 @@ type loop struct {
 	installing *replica.Append
 	behind     []*replica.Append
 	// offered is the directory of a state that raft was given in this turn.
-	offered   string
+	offered string
+	// leaving are closed when this replica does not lead any more.
+	leaving   []chan struct{}
 	header    []byte
 	stampedMS uint64 // the clock after the last command
 	closing   time.Time
@@ -335,8 +337,8 @@ func (g *Group) refuse(token replica.Token) {
 // pass gives the applier what is committed, and what will never be known.
 func (g *Group) pass(w *replica.Work) {
 	l := &g.loop
-	t := task{apply: w.Apply, lost: l.take(w.Lost), unknown: l.take(w.Unknown)}
-	if w.Apply == nil && len(t.lost)+len(t.unknown) == 0 {
+	t := task{apply: w.Apply, unknown: l.take(w.Unknown)}
+	if w.Apply == nil && len(t.unknown) == 0 {
 		return
 	}
 	if w.Apply != nil {
@@ -378,7 +380,26 @@ func (p *proposal) commit() {
 // takeOffice publishes who leads.
 func (g *Group) takeOffice(o *replica.Office) {
 	g.office.Store(o)
+	if !o.Leading {
+		g.loop.handedOver()
+	}
 	g.cfg.Logger.Info("leader changed", "group", g.cfg.ID, "leader", o.Leader, "term", o.Term, "here", o.Leading)
+}
+
+// handOver has another replica lead, if there is one; done is closed when this one does not, or
+// nobody else can.
+func (l *loop) handOver(done chan struct{}) {
+	l.leaving = append(l.leaving, done)
+	if !l.core.HandOver() {
+		l.handedOver()
+	}
+}
+
+func (l *loop) handedOver() {
+	for _, done := range l.leaving {
+		close(done)
+	}
+	l.leaving = nil
 }
 
 // drainPatience is how long a group that stops waits for what is on its way: a leader

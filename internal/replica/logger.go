@@ -35,6 +35,7 @@ func (l raftLogger) Errorf(format string, v ...any) {
 // older copy. Nothing may be served after that, and the Core must not be used.
 type Broken struct{ Says string }
 
+// Error is what raft says.
 func (b *Broken) Error() string { return "raft: " + b.Says }
 
 func (l raftLogger) Fatal(v ...any)                 { panic(&Broken{fmt.Sprint(v...)}) }

@@ -14,9 +14,9 @@ type Work struct {
 	// Append and Apply are nil if there is nothing for the log or the state machine.
 	Append *Append
 	Apply  *Apply
-	// Refused were not logged: this replica does not lead. Lost were, and will never be
-	// applied. Of Unknown nobody can say. Reads may read the state machine.
-	Refused, Lost, Unknown, Reads []Token
+	// Refused were not logged: this replica does not lead. Of Unknown, which were, nobody can
+	// say. Reads may read the state machine.
+	Refused, Unknown, Reads []Token
 	// Office is set when the leader or the term has changed.
 	Office *Office
 }
@@ -88,7 +88,7 @@ func (c *Core) accept(ready raft.Ready, given int, w *Work) {
 		case raft.LocalAppendThread:
 			w.Append = c.appendOf(m)
 		case raft.LocalApplyThread:
-			w.Apply = c.applyOf(m, w)
+			w.Apply = c.applyOf(m)
 		default:
 			w.Send = append(w.Send, m)
 		}
@@ -178,15 +178,11 @@ func (c *Core) Logged(a *Append) {
 	}
 }
 
-func (c *Core) applyOf(m *pb.Message, w *Work) *Apply {
+func (c *Core) applyOf(m *pb.Message) *Apply {
 	a := &Apply{Entries: make([]Committed, len(m.GetEntries())), own: m.GetResponses()}
 	for i, e := range m.GetEntries() {
-		token, lost := c.proposals.claim(e.GetIndex(), e.GetTerm())
-		if lost != 0 {
-			w.Lost = append(w.Lost, lost)
-		}
 		one := &a.Entries[i]
-		*one = Committed{Index: e.GetIndex(), Term: e.GetTerm(), Token: token}
+		*one = Committed{Index: e.GetIndex(), Term: e.GetTerm(), Token: c.proposals.claim(e.GetIndex(), e.GetTerm())}
 		if e.GetType() == pb.EntryNormal {
 			one.Data = e.GetData()
 		} else {

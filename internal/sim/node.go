@@ -170,9 +170,6 @@ func (n *node) turn() {
 		for _, token := range work.Refused {
 			n.tell(token, answer{kind: notDone})
 		}
-		for _, token := range work.Lost {
-			n.tell(token, answer{kind: notDone})
-		}
 		for _, token := range work.Unknown {
 			n.tell(token, answer{kind: unknown})
 		}
