@@ -51,7 +51,7 @@ func startNode() (n *node, err error) {
 	gate := admission.NewGate(limits.InFlightBytes)
 	g, err := group.OpenSolo(context.Background(), group.Config{
 		Store: store, Limits: limits, Gate: gate, LogBytes: 64 << 20,
-		Room: func() (bool, error) { return false, nil }, Free: func() int64 { return -1 }, Now: time.Now,
+		Room: func() error { return nil }, Free: func() int64 { return -1 }, Now: time.Now,
 		Fatal:  func(err error) { fmt.Fprintln(os.Stderr, "article: the node failed:", err) },
 		Logger: logger,
 	}, wal.Config{Dir: filepath.Join(n.dir, "log"), SegmentBytes: 1 << 20, Logger: logger})

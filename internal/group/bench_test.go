@@ -66,7 +66,7 @@ func openOnDisk(b *testing.B) *Group {
 	g, err := OpenSolo(context.Background(), Config{
 		Store: table, Limits: limits, LogBytes: 1 << 30, LogMostBytes: 4 << 30,
 		Gate: admission.NewGate(limits.InFlightBytes),
-		Room: func() (bool, error) { return false, nil }, Free: func() int64 { return -1 }, Now: time.Now,
+		Room: func() error { return nil }, Free: func() int64 { return -1 }, Now: time.Now,
 		Fatal:  func(err error) { panic(fmt.Sprintf("group failed: %v", err)) },
 		Logger: logger,
 	}, wal.Config{Dir: filepath.Join(dir, "log"), Spares: 2, Recycled: 8, Logger: logger})

@@ -88,10 +88,9 @@ type Config struct {
 	// writes the whole state the bound is twice what that takes, if that is more, but not
 	// above LogMostBytes; 0 is LogBytes.
 	LogBytes, LogMostBytes int64
-	// Room says NO_SPACE when the disk should take no more writes, or that this is not known
-	// before the disk was looked at once more: then they wait. It is asked before every round,
-	// so that a fast writer cannot outrun it, and looks at no disk itself.
-	Room func() (wait bool, err error)
+	// Room says NO_SPACE when the disk should take no more writes. It is asked
+	// before every round, so that a fast writer cannot outrun it.
+	Room func() error
 	// Free returns the free bytes of the disk, negative when they are not known.
 	Free func() int64
 	// Now is the wall clock.

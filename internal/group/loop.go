@@ -145,19 +145,15 @@ func (g *Group) trim() {
 
 // takeProposals offers what waits, if it can go on now. It waits while the log is written
 // to, to share the next round, and because whoever gives up before that has written nothing;
-// while the log is to be cut, or the disk looked at; and in a new leader until its state's time is known.
+// while the log is to be cut; and in a new leader until its state's time is known.
 func (g *Group) takeProposals() {
 	l := &g.loop
 	room, wait := g.cut.room()
 	if wait || l.appends > 0 || g.office.Load().Leading && !l.core.Settled() {
 		return
 	}
-	wait, full := g.cfg.Room()
-	if wait {
-		return
-	}
 	l.proposals = g.inbox.takeProposals(l.proposals)
-	g.offer(g.withRoom(claim(l.proposals), room, full))
+	g.offer(g.withRoom(claim(l.proposals), room))
 }
 
 // claim takes the proposals whose callers still wait.
@@ -175,12 +171,12 @@ func claim(waitingOnes []*proposal) []*proposal {
 
 // withRoom refuses what the disk or the log has no room for. Ticks always have: they free
 // what has expired.
-func (g *Group) withRoom(live []*proposal, err, full error) []*proposal {
+func (g *Group) withRoom(live []*proposal, err error) []*proposal {
 	if len(live) == 0 {
 		return nil
 	}
 	if err == nil {
-		if err = full; err == nil {
+		if err = g.cfg.Room(); err == nil {
 			return live
 		}
 		g.cut.start(true) // what it frees may be enough

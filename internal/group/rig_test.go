@@ -97,7 +97,7 @@ func (r *rig) open() {
 	r.group, err = Start(context.Background(), Config{
 		ID: 1, Replica: 1, Store: r.store, Log: r.log, Journal: r.journal, Saved: saved, Incarnation: r.lives,
 		Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
-		Room: func() (bool, error) { return false, nil }, Free: func() int64 { return -1 }, Now: r.now,
+		Room: func() error { return nil }, Free: func() int64 { return -1 }, Now: r.now,
 		Fatal:  func(err error) { panic(fmt.Sprintf("group failed: %v", err)) },
 		Logger: logger,
 	})

@@ -126,7 +126,7 @@ func (m *member) start() {
 	g, err := Start(context.Background(), Config{
 		ID: 1, Replica: m.id, Store: r.store, Log: r.log, Journal: r.journal, Saved: saved, Incarnation: r.lives,
 		Send: m.send, Place: m, TailBytes: m.trio.tailBytes, TailMostBytes: m.trio.tailMost, ReceiveBytes: m.trio.receive, Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
-		Room: func() (bool, error) { return false, nil }, Free: func() int64 { return -1 },
+		Room: func() error { return nil }, Free: func() int64 { return -1 },
 		Now: func() time.Time { return time.Now().Add(time.Duration(m.trio.clock.Load())) },
 		Fatal: func(err error) {
 			if m.trio.fatal == nil {

@@ -3,9 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
-	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -15,23 +13,16 @@ import (
 // NO_SPACE, and goes on reading, when less is free than the low-water mark and
 // what a flush of the store may need: whatever was acknowledged can still be
 // flushed. It is asked before every round of the log, because a fast writer
-// fills a small disk between two looks: what was written since the last counts,
-// and when that might be too much, writes wait for the next look. Should something
-// else fill the disk further, the ballast file is given back, so that the store is
-// not stopped by its own bookkeeping.
-//
-// Only the goroutine of watch touches the disk, once the node has started: a disk
-// that is slow to answer holds up no group.
+// fills a small disk between two looks. Should something else fill the disk
+// further, the ballast file is given back, so that the store is not stopped by
+// its own bookkeeping.
 type diskGuard struct {
 	node  *Node
 	sizes diskSizes
 	known bool // the file system tells its size
 
+	mu      sync.Mutex // makes one check at a time
 	ballast bool
-
-	// spare is what was free beyond the mark at the last look, when the log held logged bytes.
-	spare, logged atomic.Int64
-	look          chan struct{} // holds one token when the next look should not wait
 
 	stopping chan struct{}
 	stopOnce sync.Once
@@ -75,7 +66,7 @@ const diskEvery = 100 * time.Millisecond
 
 // startDiskGuard sizes things to the disk and sets the ballast aside.
 func startDiskGuard(n *Node) (*diskGuard, error) {
-	g := &diskGuard{node: n, stopping: make(chan struct{}), look: make(chan struct{}, 1)}
+	g := &diskGuard{node: n, stopping: make(chan struct{})}
 	total := int64(1) << 40
 	usage, err := n.opts.FS.GetDiskUsage(n.dir.path)
 	switch {
@@ -106,7 +97,6 @@ func (g *diskGuard) watch() {
 			case <-g.stopping:
 				return
 			case <-ticker.C:
-			case <-g.look:
 			}
 			if g.check() {
 				for _, h := range g.node.hosted {
@@ -165,44 +155,25 @@ func (g *diskGuard) need() int64 {
 	return need
 }
 
-// writtenTimes is how much each byte in the log can take of what is spare: itself, and as much
-// as need has of it, as part of the log and of what is to be flushed.
-const writtenTimes = 3
-
-// room says NO_SPACE when a write should not begin, or that it should wait for a look at the
-// disk.
-func (g *diskGuard) room() (wait bool, err error) {
-	err = g.node.gate.Space()
-	if g.known && err == nil && (g.node.log.SizeBytes()-g.logged.Load())*writtenTimes > g.spare.Load() {
-		select {
-		case g.look <- struct{}{}:
-		default:
-		}
-		return true, nil
+// room says NO_SPACE when a write should not begin.
+func (g *diskGuard) room() error {
+	if g.known {
+		g.check()
 	}
-	return false, err
-}
-
-// noteSpare is called with what was free when the log was as large.
-func (g *diskGuard) noteSpare(spare, logged int64) {
-	g.spare.Store(spare)
-	g.logged.Store(logged)
+	return g.node.gate.Space()
 }
 
 // check moves between taking writes and refusing them, and keeps the ballast. It
 // reports whether the disk has just become full.
 func (g *diskGuard) check() (became bool) {
-	n, logged := g.node, int64(0)
-	if n.log != nil {
-		logged = n.log.SizeBytes() // before the look: what comes meanwhile counts twice
-	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	free := g.free()
 	if free < 0 {
-		g.noteSpare(math.MaxInt64, logged)
 		return false
 	}
+	n := g.node
 	full, mark := n.gate.NoSpace(), g.sizes.lowWater+g.need()
-	defer func() { g.noteSpare(free-mark, logged) }()
 	switch {
 	case !full && free < mark:
 		n.gate.SetNoSpace(fmt.Sprintf("%d MiB are free on the disk of %s, and %d MiB are needed (disk.low_water_bytes and what is yet to be flushed): free some; reads go on",
@@ -218,10 +189,8 @@ func (g *diskGuard) check() (became bool) {
 	switch {
 	case free < g.sizes.lowWater/4:
 		g.dropBallast()
-	case free >= g.sizes.lowWater+2*g.sizes.ballast && !g.ballast:
-		g.noteSpare(free-mark-g.sizes.ballast, logged)
+	case free >= g.sizes.lowWater+2*g.sizes.ballast:
 		g.keepBallast()
-		free -= g.sizes.ballast
 	}
 	return became
 }
@@ -237,6 +206,9 @@ func (g *diskGuard) dropBallast() {
 // keepBallast writes the ballast file if it is not there: real blocks, because
 // a sparse file would hold nothing back.
 func (g *diskGuard) keepBallast() {
+	if g.ballast {
+		return
+	}
 	fs, name := g.node.opts.FS, g.node.dir.file(ballastFile)
 	if info, err := fs.Stat(name); err == nil && info.Size() == g.sizes.ballast {
 		g.ballast = true

@@ -156,7 +156,7 @@ func openGroup(t *testing.T, gate *admission.Gate) coordinator.Group {
 	}
 	g, err := group.OpenSolo(t.Context(), group.Config{
 		Store: table, Limits: limits, Gate: gate, LogBytes: 1 << 30, LogMostBytes: 1 << 30,
-		Room: func() (bool, error) { return false, nil }, Free: func() int64 { return -1 }, Now: time.Now,
+		Room: func() error { return nil }, Free: func() int64 { return -1 }, Now: time.Now,
 		Fatal:  func(err error) { panic(fmt.Sprintf("group failed: %v", err)) },
 		Logger: logger,
 	}, wal.Config{Dir: filepath.Join(dir, "log"), Logger: logger})

@@ -56,7 +56,7 @@ func newRig(t testing.TB, change func(*sheaf.Limits)) *rig {
 	}
 	gate := admission.NewGate(limits.InFlightBytes)
 	g, err := group.OpenSolo(t.Context(), group.Config{
-		Store: s, Limits: limits, Gate: gate, Room: func() (bool, error) { return false, nil }, Free: func() int64 { return -1 }, LogBytes: 512 << 20,
+		Store: s, Limits: limits, Gate: gate, Room: func() error { return nil }, Free: func() int64 { return -1 }, LogBytes: 512 << 20,
 		Now: time.Now, Fatal: func(err error) { t.Error("fatal:", err) }, Logger: logger,
 	}, wal.Config{Dir: filepath.Join(dir, "log"), SegmentBytes: 1 << 20, Logger: logger})
 	if err != nil {
