@@ -259,6 +259,9 @@ func (n *Node) tailMostBytes() int64 {
 	if n.bridge == nil {
 		return 0
 	}
+	if n.opts.TailBytes > 0 {
+		return n.opts.TailBytes
+	}
 	return max(tailMostBytes/int64(n.dir.identity.Groups), leastTailMostBytes)
 }
 

@@ -46,7 +46,7 @@ type Options struct {
 	// another leads; 0 is the default. A node alone waits.
 	HungAfter time.Duration
 	// TailBytes is how much of the newest log entries stays in memory for nodes that are a
-	// little behind, of each group; 0 is the default.
+	// little behind, of each group, and of those behind a state that is sent; 0 is the default.
 	TailBytes int64
 	// Tracing adds OpenTelemetry spans, to the global tracer provider.
 	Tracing bool
