@@ -22,6 +22,7 @@ build: ## build everything
 
 test: ## run every test
 	go test ./...
+	go test -tags failpoints ./internal/failpoint
 	go -C bench test ./...
 
 race: ## run the core's tests under the race detector

@@ -20,7 +20,7 @@ type Gate struct {
 	limit int64
 	// inFlight exceeds limit only by what Hold counts.
 	inFlight atomic.Int64
-	draining atomic.Bool
+	shut     atomic.Pointer[string]
 	noSpace  atomic.Pointer[string]
 
 	mu sync.Mutex
@@ -91,10 +91,13 @@ func (g *Gate) Release(n int64) {
 func (g *Gate) InFlight() (now, limit int64) { return g.inFlight.Load(), g.limit }
 
 // Drain refuses writes and reads from here on: the node shuts down.
-func (g *Gate) Drain() { g.draining.Store(true) }
+func (g *Gate) Drain() { g.Shut("the node is shutting down") }
 
-// Draining reports whether Drain was called.
-func (g *Gate) Draining() bool { return g.draining.Load() }
+// Shut refuses writes and reads from here on with DRAINING and this detail.
+func (g *Gate) Shut(detail string) { g.shut.Store(&detail) }
+
+// Draining reports whether Drain or Shut was called.
+func (g *Gate) Draining() bool { return g.shut.Load() != nil }
 
 // SetNoSpace refuses writes with NO_SPACE and this detail; an empty detail takes
 // them again. Reads go on.
@@ -130,8 +133,8 @@ func (g *Gate) Space() error {
 
 // Read says whether a read may go on.
 func (g *Gate) Read() error {
-	if g.draining.Load() {
-		return &sheaf.Error{Code: sheaf.Draining, Detail: "the node is shutting down", RetryAfter: busyRetry}
+	if detail := g.shut.Load(); detail != nil {
+		return &sheaf.Error{Code: sheaf.Draining, Detail: *detail, RetryAfter: busyRetry}
 	}
 	return nil
 }

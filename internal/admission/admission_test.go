@@ -77,6 +77,16 @@ func TestWhatIsHeldCountsBeyondTheLimit(t *testing.T) {
 	}
 }
 
+func TestAGateThatIsShutSaysWhy(t *testing.T) {
+	g := NewGate(1)
+	g.Shut("removed")
+	for _, err := range []error{g.Write(), g.Read()} {
+		if !errors.Is(err, sheaf.Draining) || sheaf.AsError(err).Detail != "removed" {
+			t.Error(err)
+		}
+	}
+}
+
 func TestAFullDiskStopsWritesOnly(t *testing.T) {
 	g := NewGate(1)
 	g.SetNoSpace("no room")

@@ -86,7 +86,7 @@ const (
 	Committed
 	// Aborted: this attempt can never be committed.
 	Aborted
-	// Gone: too old to know.
+	// Gone: too old to know. Of a Status it is the end of the attempt, of a Decide it is not.
 	Gone
 	// Undecided: it may still be committed.
 	Undecided
@@ -124,6 +124,10 @@ func Apply(cmd *wire.Command, index, term uint64, state State, out *store.Mutati
 		return applyJoin(cmd, state, out)
 	case wire.Leave:
 		return applyLeave(cmd, state, out)
+	case wire.Pause:
+		return applyPause(cmd, state, out)
+	case wire.Resume:
+		return applyResume(cmd, state, out)
 	}
 	return Result{}, fmt.Errorf("apply log entry %d: command kind %d is unknown", index, cmd.Kind)
 }

@@ -36,48 +36,56 @@ type Intent struct {
 // caller's clock, nowMS, makes a key expire on an idle group too; never one that an attempt
 // holds. hold is asked before so many bytes are copied, and its error ends it.
 func Collect(keys [][]byte, values bool, nowMS uint64, state State, hold func(bytes int) error) ([]Seen, error) {
-	meta := state.Meta()
-	meta.NowMS = max(meta.NowMS, nowMS)
+	c := collector{state: state, meta: state.Meta(), values: values, hold: hold}
+	c.meta.NowMS = max(c.meta.NowMS, nowMS)
 	seen := make([]Seen, len(keys))
 	for i, key := range keys {
-		if err := collect(key, values, meta, state, hold, &seen[i]); err != nil {
+		if err := c.collect(key, &seen[i]); err != nil {
 			return nil, err
 		}
 	}
 	return seen, nil
 }
 
-// AnyHeld says whether an attempt holds one of the keys.
-func AnyHeld(keys [][]byte, state State) (bool, error) {
-	if state.Meta().Held == 0 {
-		return false, nil
-	}
-	for _, key := range keys {
-		if holder, held, err := heldBy(key, state); err != nil || held && holder.Attempt != 0 {
-			return true, err
-		}
-	}
-	return false, nil
+// collector is one Collect.
+type collector struct {
+	state  State
+	meta   store.Meta
+	values bool
+	hold   func(bytes int) error
+	parts  map[attemptName]*foundPart
 }
 
-func collect(key []byte, values bool, meta store.Meta, state State, hold func(bytes int) error, seen *Seen) error {
-	clock := meta.NowMS
-	if meta.Held > 0 {
-		holder, held, err := heldBy(key, state)
+type attemptName struct {
+	requestID string
+	attempt   uint64
+}
+
+// foundPart is what an attempt has prepared, read once for all its keys.
+type foundPart struct {
+	holder               wire.Holder
+	lowerBound, frozenMS uint64
+	entries              map[string]wire.Entry
+}
+
+func (c *collector) collect(key []byte, seen *Seen) error {
+	clock := c.meta.NowMS
+	if c.meta.Held > 0 {
+		holder, held, err := heldBy(key, c.state)
 		if err != nil {
 			return err
 		}
 		if held && holder.Attempt != 0 {
-			if seen.Intent, clock, err = intentOn(key, holder, meta.NowMS, state); err == nil {
-				err = hold(len(seen.Intent.Value))
+			if seen.Intent, clock, err = c.intentOn(key, holder); err == nil {
+				err = c.hold(len(seen.Intent.Value))
 			}
 			if err != nil {
 				return err
 			}
 		}
 	}
-	seen.Version = meta.Floor
-	data, ok, err := state.Get(store.Data, key)
+	seen.Version = c.meta.Floor
+	data, ok, err := c.state.Get(store.Data, key)
 	if err != nil || !ok {
 		return err
 	}
@@ -86,29 +94,47 @@ func collect(key []byte, values bool, meta store.Meta, state State, hold func(by
 		return fmt.Errorf("%w: key %q: %w", store.ErrCorrupt, key, err)
 	}
 	seen.Version, seen.Live = record.Version, record.Live(clock)
-	if !values || !seen.Live {
+	if !c.values || !seen.Live {
 		return nil
 	}
 	seen.Value, seen.TypeURL = bytes.Clone(record.Value), bytes.Clone(record.TypeURL)
-	return hold(len(record.Value))
+	return c.hold(len(record.Value))
 }
 
 // intentOn returns what an attempt that holds a key has prepared for it, and the clock that
 // the key expires by.
-func intentOn(key []byte, holder wire.Holder, nowMS uint64, state State) (*Intent, uint64, error) {
-	holder, _, err := withHome(holder, state)
+func (c *collector) intentOn(key []byte, holder wire.Holder) (*Intent, uint64, error) {
+	part, err := c.partOf(holder)
 	if err != nil {
 		return nil, 0, err
 	}
-	part, _, err := attemptOf(holder.RequestID, holder.Attempt, state)
+	intent := &Intent{Holder: part.holder, LowerBound: part.lowerBound, ClockMS: c.meta.NowMS}
+	if entry, ok := part.entries[string(key)]; ok {
+		intent.Live, intent.Value, intent.TypeURL = !entry.Delete, bytes.Clone(entry.Value), bytes.Clone(entry.TypeURL)
+	}
+	return intent, min(c.meta.NowMS, part.frozenMS), nil
+}
+
+// partOf reads what an attempt has prepared.
+func (c *collector) partOf(holder wire.Holder) (*foundPart, error) {
+	name := attemptName{holder.RequestID, holder.Attempt}
+	if part := c.parts[name]; part != nil {
+		return part, nil
+	}
+	prepared, err := partOf(holder, c.state)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	intent := &Intent{Holder: holder, LowerBound: part.LowerBound, ClockMS: nowMS}
-	for _, entry := range part.Entries.All() {
-		if bytes.Equal(entry.Key, key) {
-			intent.Live, intent.Value, intent.TypeURL = !entry.Delete, bytes.Clone(entry.Value), bytes.Clone(entry.TypeURL)
-		}
+	part := &foundPart{
+		holder: homeOf(holder, prepared), lowerBound: prepared.LowerBound, frozenMS: prepared.FrozenMS,
+		entries: make(map[string]wire.Entry, prepared.Entries.Len()),
 	}
-	return intent, min(nowMS, part.FrozenMS), nil
+	for _, entry := range prepared.Entries.All() {
+		part.entries[string(entry.Key)] = entry
+	}
+	if c.parts == nil {
+		c.parts = make(map[attemptName]*foundPart)
+	}
+	c.parts[name] = part
+	return part, nil
 }

@@ -39,14 +39,22 @@ func applyDecide(cmd *wire.Command, state State, out *store.Mutations) (Result, 
 		row.Unfinished = append(row.Unfinished, bytes.Clone(key))
 	}
 	out.Set(store.Due, unfinishedDue(cmd, out), nil, nil)
-	commitPart(cmd, part, row, known, out)
+	if err := commitPart(cmd, part, row, known, state, out); err != nil {
+		return Result{}, err
+	}
 	return Result{Outcome: Committed, Version: cmd.Version, Attempt: cmd.Attempt}, nil
 }
 
-// commitPart makes an attempt's part values at cmd.Version, and remembers the request ID.
-func commitPart(cmd *wire.Command, part wire.Prepared, row wire.Row, known bool, out *store.Mutations) {
+// commitPart makes an attempt's part values at cmd.Version, and remembers the request ID: also
+// when no row may go for it, for the batch was let in when it was prepared.
+func commitPart(cmd *wire.Command, part wire.Prepared, row wire.Row, known bool, state State, out *store.Mutations) error {
+	if !known {
+		if _, err := makeRoom(cmd, state, out); err != nil {
+			return err
+		}
+	}
 	out.Meta.Clock = max(out.Meta.Clock, cmd.Version)
-	entries := part.Entries.Clone() // out keeps them, the state's view ends
+	entries := part.Entries.CopyTo(out.Scratch) // the state's view ends before out is written
 	write(entries, cmd.Version, out)
 	row.Version, row.Attempt = cmd.Version, cmd.Attempt
 	as := wire.Command{
@@ -55,6 +63,7 @@ func commitPart(cmd *wire.Command, part wire.Prepared, row wire.Row, known bool,
 	}
 	remember(&as, row, known, out)
 	dropPart(cmd, part, entries, out)
+	return nil
 }
 
 // dropPart lets go of an attempt's keys, and forgets what it prepared.
@@ -75,15 +84,14 @@ func applyResolve(cmd *wire.Command, state State, out *store.Mutations) (Result,
 		return Result{}, err
 	}
 	if !cmd.Commit {
-		dropPart(cmd, part, part.Entries.Clone(), out)
+		dropPart(cmd, part, part.Entries.CopyTo(out.Scratch), out)
 		return Result{}, nil
 	}
 	row, known, err := lookup(cmd.RequestID, state)
 	if err != nil {
 		return Result{}, err
 	}
-	commitPart(cmd, part, row, known, out)
-	return Result{}, nil
+	return Result{}, commitPart(cmd, part, row, known, state, out)
 }
 
 // applyDone notes that all groups have resolved a batch.
@@ -126,6 +134,11 @@ func applyReject(cmd *wire.Command, state State, out *store.Mutations) (Result, 
 	if refusal := checkAge(cmd, out.Meta, known); refusal != nil {
 		return refuse(refusal)
 	}
+	if !known {
+		if full, err := makeRoom(cmd, state, out); err != nil || full != nil {
+			return Result{Refused: full}, err
+		}
+	}
 	row.Refused = append(slices.Clone(row.Refused), cmd.Condition)
 	remember(cmd, row, known, out)
 	return refuse(refusal)
@@ -134,6 +147,9 @@ func applyReject(cmd *wire.Command, state State, out *store.Mutations) (Result, 
 // Status says what home knows of an attempt. It reads only. When the caller's clock is past
 // the deadline and the group's is not, a Tick must move the group's first: the verdict
 // must stay true.
+//
+// Until the deadline only a committed row says anything for good. That the ID is too old does
+// not: how long IDs are remembered is configuration, of which a Decide may bring another.
 func Status(requestID string, attempt, deadlineMS, retentionMS uint64, state State) (Result, error) {
 	row, known, err := lookup(requestID, state)
 	meta := state.Meta()
@@ -144,12 +160,12 @@ func Status(requestID string, attempt, deadlineMS, retentionMS uint64, state Sta
 		return Result{Outcome: Committed, Version: row.Version, Attempt: row.Attempt}, nil
 	case known && row.Committed():
 		return Result{Outcome: Aborted}, nil
+	case meta.NowMS <= deadlineMS:
+		return Result{Outcome: Undecided}, nil
 	case tooOld(&wire.Command{RequestID: requestID, RetentionMS: retentionMS}, meta, known) != nil:
 		return Result{Outcome: Gone}, nil
-	case meta.NowMS > deadlineMS:
-		return Result{Outcome: Aborted}, nil
 	}
-	return Result{Outcome: Undecided}, nil
+	return Result{Outcome: Aborted}, nil
 }
 
 func reused(cmd *wire.Command) *sheaf.Error {

@@ -6,13 +6,14 @@ import (
 )
 
 // The queue of what is due: a key of store.Due is a kind, the time (8 bytes,
-// big endian, milliseconds) and a name. An element whose record or row has
-// another due time by then is stale and is dropped alone, which is why nothing
+// big endian, milliseconds) and a name. An element whose record, row or reservation
+// has another due time by then is stale and is dropped alone, which is why nothing
 // is read when a key is overwritten.
 const (
 	dueKey       byte = 'k' // a user's key expires
 	dueRowOpaque byte = 'o' // the row of an opaque request ID is dropped
 	dueRowV7     byte = 'v' // the row of a v7 request ID is dropped
+	dueReserved  byte = 'r' // a reservation of a key is over
 
 	// No Tick looks at these: see FindOverdue.
 
@@ -20,11 +21,14 @@ const (
 	dueUnfinished byte = 'u' // a batch that was committed must be resolved elsewhere
 )
 
+// laterMS is how much later a Tick looks again at a key that was due while an attempt held it.
+const laterMS = 1000
+
 // keepUnfinishedMS is for how much longer a row is kept that home still needs.
 const keepUnfinishedMS = 1000
 
 // dueKinds in the order in which a Tick looks at them.
-var dueKinds = [...]byte{dueKey, dueRowOpaque, dueRowV7}
+var dueKinds = [...]byte{dueKey, dueRowOpaque, dueRowV7, dueReserved}
 
 // retryWhenFull is the wait advised to a caller whose ID finds no room.
 const retryWhenFull = time.Second

@@ -15,8 +15,8 @@ import (
 //     to Decide), or none.
 //   - While an attempt holds a key, the key expires by the clock of when it was prepared:
 //     what its conditions saw stays true until it is decided.
-//   - Only the group's own clock ends a reservation, and nothing but home's decision an
-//     attempt.
+//   - Only the group's own clock or its reader ends a reservation, and nothing but home's
+//     decision an attempt. A reservation that is over counts as held until a Tick.
 
 // holderOf returns who keeps cmd off one of its keys.
 func holderOf(cmd *wire.Command, state State, meta store.Meta) (wire.Holder, bool, error) {
@@ -53,13 +53,23 @@ func withHome(holder wire.Holder, state State) (wire.Holder, bool, error) {
 	if holder.Attempt == 0 {
 		return holder, true, nil
 	}
+	part, err := partOf(holder, state)
+	return homeOf(holder, part), true, err
+}
+
+func homeOf(holder wire.Holder, part wire.Prepared) wire.Holder {
+	holder.HomeKey = bytes.Clone(part.HomeKey)
+	holder.DeadlineMS, holder.RetentionMS = part.DeadlineMS, part.RetentionMS
+	return holder
+}
+
+// partOf is attemptOf for an attempt that holds a key.
+func partOf(holder wire.Holder, state State) (wire.Prepared, error) {
 	part, ok, err := attemptOf(holder.RequestID, holder.Attempt, state)
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: a key is held by an attempt of %q that is not there", store.ErrCorrupt, holder.RequestID)
 	}
-	holder.HomeKey = bytes.Clone(part.HomeKey)
-	holder.DeadlineMS, holder.RetentionMS = part.DeadlineMS, part.RetentionMS
-	return holder, true, err
+	return part, err
 }
 
 // attemptOf returns what an attempt has prepared here. It views the state's data.

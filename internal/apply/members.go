@@ -63,9 +63,10 @@ func applyJoin(cmd *wire.Command, state State, out *store.Mutations) (Result, er
 	return Result{Version: m.All[at].ID}, setMembers(&m, out)
 }
 
-// applyLeave ends a node's membership. Its number is not given again.
+// applyLeave ends a node's membership. Its number is not given again. Whether the groups can
+// do without the node was judged for certain members: among others it may be wrong.
 func applyLeave(cmd *wire.Command, state State, out *store.Mutations) (Result, error) {
-	if len(cmd.Keys) != 1 {
+	if len(cmd.Keys) < 1 || len(cmd.Keys) > 2 {
 		return Result{}, fmt.Errorf("a Leave has %d fields", len(cmd.Keys))
 	}
 	m, err := ReadMembers(state)
@@ -78,8 +79,12 @@ func applyLeave(cmd *wire.Command, state State, out *store.Mutations) (Result, e
 		return refuse(sheaf.Invalid("node", "%s is no member", cmd.Keys[0]))
 	case len(m.All) == 1:
 		return refuse(sheaf.Invalid("node", "%s is the only member: stop it instead", cmd.Keys[0]))
+	case len(cmd.Keys) == 2 && m.Numbers() != string(cmd.Keys[1]):
+		return refuse(sheaf.Errorf(sheaf.Contention, "the members of the cluster changed meanwhile; nothing was written: try again"))
 	}
 	id := m.All[at].ID
+	m.Left = append(m.Left, m.All[at])
+	m.Left = m.Left[max(0, len(m.Left)-MaxMembers):]
 	m.All = slices.Delete(m.All, at, at+1)
 	return Result{Version: id}, setMembers(&m, out)
 }

@@ -36,9 +36,12 @@ func applyPrepare(cmd *wire.Command, state State, out *store.Mutations) (Result,
 		return Result{Outcome: Ready, Clock: out.Meta.Clock, ETag: sum}, err
 	}
 	if !known {
-		if _, refusal, err := oldestV7(cmd, out.Meta, state); err != nil || refusal != nil {
+		if refusal, err := roomFor(cmd, out.Meta, state); err != nil || refusal != nil {
 			return Result{Refused: refusal}, err
 		}
+	}
+	if holder, paused, err := pausedBy(state, out.Meta); err != nil || paused {
+		return Result{Outcome: Conflict, Holder: holder}, err
 	}
 	if holder, held, err := holderOf(cmd, state, out.Meta); err != nil || held {
 		return Result{Outcome: Conflict, Holder: holder}, err

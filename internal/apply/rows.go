@@ -40,7 +40,7 @@ func Check(cmd *wire.Command, state State) (Result, bool, error) {
 	meta.NowMS = max(meta.NowMS, cmd.NowMS)
 	refusal := checkAge(cmd, meta, known)
 	if refusal == nil && !known {
-		_, refusal, err = oldestV7(cmd, meta, state)
+		refusal, err = roomFor(cmd, meta, state)
 	}
 	return Result{Refused: refusal}, refusal != nil, err
 }
@@ -99,9 +99,9 @@ func checkAge(cmd *wire.Command, meta store.Meta, known bool) *sheaf.Error {
 	return tooOld(cmd, meta, known)
 }
 
-// tooOld is the part of checkAge that stays true once it is: what it says of an attempt is
-// its end. That an ID is from the future passes, and is so of every ID at a group that was
-// idle for a while.
+// tooOld is the part of checkAge that a clock ahead does not change: an ID from the future
+// passes, which every ID is at a group that was idle for a while. It is so for one retention
+// only: under a longer one the same ID may be young.
 func tooOld(cmd *wire.Command, meta store.Meta, known bool) *sheaf.Error {
 	issued, ok := sheaf.RequestID(cmd.RequestID).IssueTime()
 	if !ok {
@@ -116,60 +116,6 @@ func tooOld(cmd *wire.Command, meta store.Meta, known bool) *sheaf.Error {
 		return sheaf.Errorf(sheaf.RequestIDExpired, "request ID %q is older than the %d that are remembered", cmd.RequestID, meta.Rows)
 	}
 	return nil
-}
-
-// makeRoom sees to it that one more row fits: it drops the v7 row that is due
-// first and raises the floor to its issue time. Opaque rows cannot go early,
-// because nothing would refuse their retries.
-func makeRoom(cmd *wire.Command, state State, out *store.Mutations) (*sheaf.Error, error) {
-	oldest, refusal, err := oldestV7(cmd, out.Meta, state)
-	if err != nil || refusal != nil || oldest == nil {
-		return refusal, err
-	}
-	_, _, id := splitDue(oldest)
-	issued, _ := sheaf.RequestID(id).IssueTime()
-	out.Meta.IDFloorMS = max(out.Meta.IDFloorMS, uint64(issued.UnixMilli()))
-	out.Delete(store.Due, oldest)
-	row, known, err := lookup(string(id), state)
-	if err != nil || !known {
-		return nil, err
-	}
-	if len(row.Unfinished) > 0 { // home still needs it: one row too many for a while
-		row.DueMS = max(row.DueMS, out.Meta.NowMS+keepUnfinishedMS)
-		out.Set(store.Rows, id, nil, out.Scratch(row.Append))
-		out.Set(store.Due, out.Scratch(func(dst []byte) []byte { return appendDue(dst, dueRowV7, row.DueMS, id) }), nil, nil)
-		return nil, nil
-	}
-	out.Delete(store.Rows, id)
-	out.Meta.Rows--
-	return nil, nil
-}
-
-// oldestV7 returns the element of the queue whose row must go for one more to
-// fit: nil when there is room, a refusal when nothing may go.
-func oldestV7(cmd *wire.Command, meta store.Meta, state State) (oldest []byte, refusal *sheaf.Error, err error) {
-	if cmd.RequestID == "" || meta.Rows < cmd.MaxRows {
-		return nil, nil, nil
-	}
-	oldest, err = firstDue(dueRowV7, state)
-	if err == nil && oldest == nil {
-		refusal = &sheaf.Error{
-			Code:       sheaf.RateLimited,
-			Detail:     fmt.Sprintf("%d request IDs are remembered, the most (limits.request_ids): use IDs of the form v7-<UUIDv7>, or wait", meta.Rows),
-			RetryAfter: retryWhenFull,
-		}
-	}
-	return oldest, refusal, err
-}
-
-// firstDue returns a copy of the first element of a kind in the queue, nil if there is
-// none.
-func firstDue(kind byte, state State) (first []byte, err error) {
-	err = state.DueKeys([]byte{kind}, func(key []byte) bool {
-		first = append([]byte(nil), key...)
-		return false
-	})
-	return first, err
 }
 
 // remember writes the row of cmd's request ID, if it has one.

@@ -45,46 +45,75 @@ func applyTick(state State, out *store.Mutations) (Result, error) {
 // dropDue removes one element of the queue, and what it stands for unless that
 // has been written again since.
 func dropDue(element []byte, state State, out *store.Mutations) error {
+	out.Delete(store.Due, element)
 	kind, at, name := splitDue(element)
-	if kind == dueKey && out.Meta.Held > 0 {
-		// What an attempt holds stays as it was when it was prepared; the element is
-		// looked at again when it is decided.
-		if holder, held, err := heldBy(name, state); err != nil || held && holder.Attempt != 0 {
+	switch kind {
+	case dueKey:
+		return dropKey(name, state, out)
+	case dueReserved:
+		return dropReservation(name, at, state, out)
+	}
+	return dropRow(kind, name, at, state, out)
+}
+
+// dropKey drops a key if it has expired. What an attempt holds stays as it was when it was
+// prepared: it is looked at again later, by when the attempt may be decided.
+func dropKey(key []byte, state State, out *store.Mutations) error {
+	if out.Meta.Held > 0 {
+		holder, held, err := heldBy(key, state)
+		if err != nil {
 			return err
 		}
-	}
-	out.Delete(store.Due, element)
-	if kind != dueKey {
-		row, known, err := lookup(string(name), state)
-		if err == nil && known && row.DueMS == at && len(row.Unfinished) > 0 {
-			// Home is asked about the attempt until all groups have resolved it.
-			row.DueMS = out.Meta.NowMS + keepUnfinishedMS
-			out.Set(store.Rows, name, nil, out.Scratch(row.Append))
-			out.Set(store.Due, out.Scratch(func(dst []byte) []byte { return appendDue(dst, kind, row.DueMS, name) }), nil, nil)
+		if held && holder.Attempt != 0 {
+			again := out.Meta.NowMS + laterMS
+			out.Set(store.Due, out.Scratch(func(dst []byte) []byte { return appendDue(dst, dueKey, again, key) }), nil, nil)
 			return nil
 		}
-		if err == nil && known && row.DueMS == at {
-			out.Delete(store.Rows, name)
-			out.Meta.Rows--
-			if issued, ok := sheaf.RequestID(name).IssueTime(); ok {
-				// Its age refuses it now; with a longer retention, after a
-				// restart, only the floor would.
-				out.Meta.IDFloorMS = max(out.Meta.IDFloorMS, uint64(issued.UnixMilli()))
-			}
-		}
-		return err
 	}
-	data, ok, err := state.Get(store.Data, name)
+	data, ok, err := state.Get(store.Data, key)
 	if err != nil || !ok {
 		return err
 	}
 	record, err := wire.DecodeRecord(data)
 	if err != nil {
-		return fmt.Errorf("%w: key %q: %w", store.ErrCorrupt, name, err)
+		return fmt.Errorf("%w: key %q: %w", store.ErrCorrupt, key, err)
 	}
-	if record.ExpiryMS == at {
-		out.Delete(store.Data, name)
+	if !record.Live(out.Meta.NowMS) { // whichever element it is that says so
+		out.Delete(store.Data, key)
 		out.Meta.Floor = max(out.Meta.Floor, record.Version)
+	}
+	return nil
+}
+
+// dropReservation frees a key whose reader did not, unless it is held by another by now.
+func dropReservation(key []byte, untilMS uint64, state State, out *store.Mutations) error {
+	holder, held, err := heldBy(key, state)
+	if err == nil && held && holder.Attempt == 0 && holder.UntilMS == untilMS {
+		free(key, out)
+	}
+	return err
+}
+
+func dropRow(kind byte, id []byte, at uint64, state State, out *store.Mutations) error {
+	row, known, err := lookup(string(id), state)
+	switch {
+	case err != nil:
+		return err
+	case !known || row.DueMS != at:
+		return nil
+	case len(row.Unfinished) > 0:
+		// Home is asked about the attempt until all groups have resolved it.
+		row.DueMS = out.Meta.NowMS + keepUnfinishedMS
+		out.Set(store.Rows, id, nil, out.Scratch(row.Append))
+		out.Set(store.Due, out.Scratch(func(dst []byte) []byte { return appendDue(dst, kind, row.DueMS, id) }), nil, nil)
+		return nil
+	}
+	out.Delete(store.Rows, id)
+	out.Meta.Rows--
+	if issued, ok := sheaf.RequestID(id).IssueTime(); ok {
+		// Its age refuses it now; with a longer retention, after a restart, only the
+		// floor would.
+		out.Meta.IDFloorMS = max(out.Meta.IDFloorMS, uint64(issued.UnixMilli()))
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ SHEAF_ADDR.
 	root.SetHelpCommandGroupID(groupLook)
 	root.SetCompletionCommandGroupID(groupLook)
 	root.AddCommand(
-		a.serveCommand(), a.devCommand(), a.clusterCommand(), a.configCommand(),
+		a.serveCommand(), a.devCommand(), a.clusterCommand(), a.backupCommand(), a.restoreCommand(), a.configCommand(),
 		a.putCommand(), a.getCommand(), a.deleteCommand(), a.putallCommand(), a.scanCommand(),
 		a.importCommand(), a.exportCommand(),
 		a.statusCommand(), a.benchCommand(), a.errorsCommand(), a.versionCommand(),

@@ -21,8 +21,8 @@ func (a *app) clusterCommand() *cobra.Command {
 A node becomes a member by being started with --join; see "sheaf cluster add --help".`,
 		Example: "  sheaf cluster status\n  sheaf cluster replace n2 n4",
 		GroupID: groupNode,
-		Args:    cobra.NoArgs,
 	}
+	parent(command)
 	command.AddCommand(a.clusterStatusCommand(), a.clusterAddCommand(), a.clusterRemoveCommand(),
 		a.clusterReplaceCommand(), a.clusterTransferCommand(), a.clusterRebalanceCommand())
 	return command
@@ -152,9 +152,11 @@ Start the node first, on its own machine, naming any member:
 It gets a copy of every group's state, learns what is written meanwhile, and votes when it
 has caught up. That goes on by itself; this command only watches it.`,
 		Example: "  sheaf cluster add n4",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactArgs(1),
 	}
 	return a.remote(command, settleTimeout, func(ctx context.Context, node peer, args []string) error {
+		ctx, cancel := node.bound(ctx)
+		defer cancel()
 		if err := a.untilMember(ctx, node, args[0]); err != nil {
 			return err
 		}
@@ -187,108 +189,13 @@ func (a *app) untilMember(ctx context.Context, node peer, name string) error {
 	})
 }
 
-// untilCluster looks at the cluster until done, and says what it waits for when that changes.
-func (a *app) untilCluster(ctx context.Context, node peer, look func(*sheafv1.GetClusterResponse) (waiting string, done bool)) error {
-	ctx, cancel := node.bound(ctx)
-	defer cancel()
-	last, told := "", time.Time{}
-	for {
-		c, err := node.Cluster(ctx)
-		if err != nil {
-			return err
-		}
-		waiting, done := look(c)
-		if done {
-			return nil
-		}
-		if waiting != last && time.Since(told) > time.Second {
-			last, told = waiting, time.Now()
-			fmt.Fprintln(a.stderr, waiting)
-		}
-		select {
-		case <-time.After(clusterPoll):
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", waiting, ctx.Err())
-		}
-	}
-}
-
-func (a *app) clusterRemoveCommand() *cobra.Command {
-	command := &cobra.Command{
-		Use:   "remove NAME",
-		Short: "end a node's membership and wait until its replicas are gone",
-		Long: `End a node's membership. From then on no member talks to it, and every group drops
-its replica as soon as those that are left have a majority that is there. A node that is
-removed while it runs goes on running without being one: stop it, and empty its data
-directory before it joins again.`,
-		Example: "  sheaf cluster remove n2",
-		Args:    cobra.ExactArgs(1),
-	}
-	return a.remote(command, settleTimeout, func(ctx context.Context, node peer, args []string) error {
-		if err := a.remove(ctx, node, args[0]); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(a.stdout, "%s is no member any more\n", args[0])
-		return err
-	})
-}
-
-func (a *app) remove(ctx context.Context, node peer, name string) error {
-	c, err := overview(ctx, node)
-	if err != nil {
-		return err
-	}
-	id := uint64(0)
-	for _, n := range c.GetNodes() {
-		if n.GetName() == name {
-			id = n.GetId()
-		}
-	}
-	bounded, cancel := context.WithTimeout(ctx, clusterTimeout)
-	defer cancel()
-	if err := node.RemoveNode(bounded, name); err != nil {
-		return err
-	}
-	return a.untilCluster(ctx, node, func(c *sheafv1.GetClusterResponse) (string, bool) {
-		left := 0
-		for _, g := range c.GetGroups() {
-			if g.GetLeader() == 0 || slices.ContainsFunc(g.GetReplicas(), func(r *sheafv1.ClusterReplica) bool { return r.GetNode() == id }) {
-				left++
-			}
-		}
-		return fmt.Sprintf("%s is no member any more and still has a replica in %d groups", name, left), left == 0
-	})
-}
-
-func (a *app) clusterReplaceCommand() *cobra.Command {
-	command := &cobra.Command{
-		Use:   "replace OLD NEW",
-		Short: "have a new node take the place of another, dead or alive",
-		Long: `Have a new node take the place of another, which may be dead: wait until NEW, which
-must be started with --join, has a vote in every group, and then remove OLD. At no moment
-is there one copy less than before.`,
-		Example: "  sheaf cluster replace n2 n4",
-		Args:    cobra.ExactArgs(2),
-	}
-	return a.remote(command, settleTimeout, func(ctx context.Context, node peer, args []string) error {
-		if err := a.untilMember(ctx, node, args[1]); err != nil {
-			return err
-		}
-		if err := a.remove(ctx, node, args[0]); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(a.stdout, "%s has taken the place of %s\n", args[1], args[0])
-		return err
-	})
-}
-
 func (a *app) clusterTransferCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "transfer-leader GROUP NODE",
 		Short:   "have a node lead a group",
 		Long:    "Have a node lead a group, and wait until it does. Nodes spread the leads by themselves,\nso with several groups this lasts until they see a reason to move them.",
 		Example: "  sheaf cluster transfer-leader 1 n2",
-		Args:    cobra.ExactArgs(2),
+		Args:    exactArgs(2),
 	}
 	return a.remote(command, clusterTimeout, func(ctx context.Context, node peer, args []string) error {
 		group, err := strconv.ParseUint(args[0], 10, 64)

@@ -17,9 +17,8 @@ func (a *app) configCommand() *cobra.Command {
 		Long:    "Show and check the configuration that \"sheaf serve\" would use.",
 		Example: "  sheaf config show --config sheaf.yaml\n  sheaf config check sheaf.yaml",
 		GroupID: groupNode,
-		Args:    cobra.NoArgs,
-		RunE:    func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
+	parent(command)
 	command.AddCommand(a.configShowCommand(), a.configCheckCommand())
 	return command
 }

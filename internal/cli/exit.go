@@ -27,7 +27,8 @@ const exitCodesHelp = `Exit codes:
     0  done
     1  usage: the command, its flags, a local file or the configuration is wrong
     2  not applied: the call was refused, or did nothing
-    3  outcome unknown: the same call with the same --request-id settles it
+    3  outcome unknown: the same call with the same --request-id settles it; or a wait
+       whose time was over
     4  precondition failed: the keys have changed (HTTP 412)
     5  not found
     6  the server cannot be reached

@@ -29,6 +29,25 @@ func argsWhere(ok func(given int) bool) cobra.PositionalArgs {
 	}
 }
 
+// parent makes a command one that only has others below it: alone it shows help, and what is
+// none of them is a mistake.
+func parent(command *cobra.Command) {
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return command.Help()
+		}
+		var known []string
+		for _, sub := range command.Commands() {
+			known = append(known, sub.Name())
+		}
+		next := fmt.Sprintf("%q lists the commands", command.CommandPath()+" --help")
+		if near, ok := config.Nearest(args[0], known); ok {
+			next = fmt.Sprintf("did you mean %q? %s", command.CommandPath()+" "+near, next)
+		}
+		return &exitError{code: exitUsage, next: next, err: fmt.Errorf("there is no command %q", args[0])}
+	}
+}
+
 // unknownFlag adds the nearest flag there is to the error of one there is not.
 func unknownFlag(command *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError

@@ -76,7 +76,11 @@ func (l *lines) finish() {}
 
 func (l *lines) line(elapsed time.Duration) string {
 	rate := float64(l.bytes) / max(elapsed.Seconds(), 1e-9)
-	line := fmt.Sprintf("%s: %s entries, %s", l.what, humanCount(int64(l.entries)), humanBytes(l.bytes))
+	line := l.what + ": "
+	if l.entries > 0 {
+		line += humanCount(int64(l.entries)) + " entries, "
+	}
+	line += humanBytes(l.bytes)
 	if l.total > 0 {
 		line += fmt.Sprintf(" of %s (%d%%)", humanBytes(l.total), l.bytes*100/l.total)
 	}

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 //	end NAME [-SIGNAL]  signal it (TERM), and wait until it is gone; EXIT is its code
 //	code N COMMAND      run a command that must end with this exit code
 //	certificate NAME    write NAME.pem and NAME.key, valid for 127.0.0.1
+//	half FROM TO        write the first half of one file to another
 func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -39,7 +40,7 @@ func TestStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"node": startNode, "end": endNode, "code": wantCode, "certificate": writeCertificate,
+			"node": startNode, "end": endNode, "code": wantCode, "certificate": writeCertificate, "half": writeHalf,
 		},
 	})
 }
@@ -121,4 +122,13 @@ func wantCode(ts *testscript.TestScript, neg bool, args []string) {
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
 	}
+}
+
+func writeHalf(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: half FROM TO")
+	}
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), data[:len(data)/2], 0o600))
 }

@@ -12,6 +12,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/group"
 	"github.com/sheafdb/sheaf/internal/peer"
@@ -29,8 +30,15 @@ type Config struct {
 	Members []Member
 	// Answer answers what another node asks this one.
 	Answer func(ctx context.Context, request []byte) ([]byte, error)
-	// Admit makes a node that asks for it a member of the cluster.
-	Admit func(ctx context.Context, m Member) (Welcome, error)
+	// Gate counts the bytes of the commands that other nodes bring.
+	Gate *admission.Gate
+	// Admit makes a node that asks for it a member of the cluster, or says why that cannot be.
+	Admit func(ctx context.Context, w Wish) (Welcome, error)
+	// Store is the kind of this node's store.
+	Store string
+	// Foreign, if not nil, is told of a member of another cluster that takes this node for one
+	// of its own.
+	Foreign func(from peer.Identity)
 	// Groups is how many groups the cluster has.
 	Groups int
 	// TLS is for both ends; nil for plain text.
@@ -49,6 +57,10 @@ type Bridge struct {
 	mu      sync.Mutex
 	self    peer.Identity
 	members map[uint64]Member
+	// leaving are no members any more, but some group still has their replicas.
+	leaving map[uint64]Member
+	// last is the largest number that was given, as far as this node knows.
+	last uint64
 	// groups are set while they run.
 	groups map[uint64]*replicaHere
 	// sending are states on their way out.
@@ -116,6 +128,12 @@ func (b *Bridge) identity() peer.Identity {
 	return b.self
 }
 
+// is says whether a number is that of this node, which a node that joins is given later.
+func (b *Bridge) is(id uint64) bool { return b.identity().ID == id }
+
+// Name is this node's.
+func (b *Bridge) Name() string { return b.identity().Name }
+
 // Sender is the Send of a group.
 func (b *Bridge) Sender(id uint64) func([]*pb.Message) {
 	return func(messages []*pb.Message) { b.send(id, messages) }
@@ -174,9 +192,15 @@ func (b *Bridge) lost(to uint64) {
 
 // Admit is part of peer.Handler.
 func (b *Bridge) Admit(from peer.Identity, to uint64) error {
+	if own := b.identity().Cluster; own != "" && from.Cluster != "" && from.Cluster != own && b.cfg.Foreign != nil {
+		b.cfg.Foreign(from)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known, ok := b.members[from.ID]
+	if !ok {
+		known, ok = b.leaving[from.ID]
+	}
 	switch {
 	case b.self.Cluster == "":
 		return fmt.Errorf("node %s is still meeting the others", b.self)
@@ -184,6 +208,8 @@ func (b *Bridge) Admit(from peer.Identity, to uint64) error {
 		return fmt.Errorf("node %s belongs to cluster %s, and the caller %s to %q: one of them has the wrong address", b.self, b.self.Cluster, from, from.Cluster)
 	case to != b.self.ID:
 		return fmt.Errorf("this is node %s, and the caller %s means node %d: its address for that one is wrong", b.self, from, to)
+	case !ok && from.ID <= b.last:
+		return &peer.RefusedError{Code: peer.CodeRemoved, Detail: fmt.Sprintf("node %s was removed from cluster %s: stop it, and empty its data directory before it joins again", from, b.self.Cluster)}
 	case !ok || known.Name != from.Name:
 		return fmt.Errorf("cluster %s has no node %s: it was removed, or never joined", b.self.Cluster, from)
 	case known.Disk != from.Disk:
@@ -229,6 +255,10 @@ func (b *Bridge) Call(ctx context.Context, _ uint64, request []byte) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
+	if err := b.count(commands, int64(len(request))); err != nil {
+		return encodeReply(nil, group.Timing{}, err)
+	}
+	defer b.cfg.Gate.Release(int64(len(request)))
 	r := b.replica(id)
 	if r == nil {
 		return encodeReply(nil, group.Timing{}, sheaf.Errorf(sheaf.NotLeader, "this node does not run group %d", id))
@@ -239,6 +269,18 @@ func (b *Bridge) Call(ctx context.Context, _ uint64, request []byte) ([]byte, er
 	}
 	results, err := r.group.ProposeAll(ctx, commands, nil)
 	return encodeReply(results, group.Timing{}, err)
+}
+
+// count counts the bytes of a call as in flight, as they were at the node that was asked. What
+// ends a batch that was begun is taken whether it fits or not.
+func (b *Bridge) count(commands []*wire.Command, size int64) error {
+	for _, cmd := range commands {
+		if cmd.Kind == wire.Fast || cmd.Kind == wire.Prepare {
+			return b.cfg.Gate.Reserve(size)
+		}
+	}
+	b.cfg.Gate.Hold(size)
+	return nil
 }
 
 // A call is the group and then the commands, each with its length (uvarints).

@@ -5,12 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sheafdb/sheaf/internal/peer"
+	"github.com/sheafdb/sheaf/internal/wire"
 )
 
 // A new cluster is formed when all its first members have met: each learns every other's
@@ -25,17 +27,27 @@ type greeting struct {
 	// Joins: the caller wants to become a member of a cluster that is there.
 	Joins bool   `json:"joins,omitempty"`
 	Self  Member `json:"self"`
+	// Store is what a node that joins has; the cluster must have the same.
+	Store string `json:"store,omitempty"`
 }
 
 // Parse reads "n1=host:port,n2=host:port" and numbers the members by the order of their
 // names, which is the same on every node.
 func Parse(text string) ([]Member, error) {
 	var members []Member
+	at := make(map[string]string)
 	for part := range strings.SplitSeq(text, ",") {
 		name, addr, ok := strings.Cut(strings.TrimSpace(part), "=")
 		if !ok || name == "" || addr == "" {
 			return nil, fmt.Errorf("%q is not name=host:port", part)
 		}
+		if !wire.ValidName(name) {
+			return nil, fmt.Errorf("%q is no name of a node: use %s", name, wire.NameRule)
+		}
+		if other := at[addr]; other != "" {
+			return nil, fmt.Errorf("nodes %s and %s have the same address, %s", other, name, addr)
+		}
+		at[addr] = name
 		members = append(members, Member{Name: name, Addr: addr})
 	}
 	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
@@ -56,6 +68,9 @@ func (b *Bridge) Meet(from peer.Identity, request []byte) ([]byte, error) {
 	}
 	if theirs.Joins {
 		return b.welcome(from, theirs)
+	}
+	if from.Name != theirs.Self.Name {
+		return nil, fmt.Errorf("node %s says that it is %s", from.Name, theirs.Self.Name)
 	}
 	if err := b.note(theirs, from.Disk); err != nil {
 		return nil, err
@@ -192,13 +207,26 @@ func (b *Bridge) meetAll(ctx context.Context) (missing string, why error) {
 			if err := json.Unmarshal(answer, &theirs); err != nil {
 				return err
 			}
+			if theirs.Self.ID != m.ID {
+				return fmt.Errorf("node %s answers at the address of %s, %s: one of the two addresses is wrong", theirs.Self.Name, m.Name, m.Addr)
+			}
 			return b.note(theirs, theirs.Self.Disk)
 		}()
 		if err != nil {
 			missing, why = m.Name, err
 		}
 	}
-	return missing, why
+	if missing != "" {
+		return missing, why
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.members { // of whom the cluster's name is made
+		if m.Disk == "" {
+			return m.Name, errors.New("it has not said which disk it has")
+		}
+	}
+	return "", nil
 }
 
 // Formed lets the bridge carry: the cluster has a name, and the members their disks.

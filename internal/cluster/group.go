@@ -46,7 +46,7 @@ func (g *Group) Propose(ctx context.Context, cmd *wire.Command) (apply.Result, g
 	err := g.untilDone(ctx, cmd.RequestID != "", unknown, func(ctx context.Context, leader uint64) error {
 		// An attempt that is given up may still be on its way: each has its own.
 		attempt := *cmd
-		if leader == g.bridge.cfg.Self.ID {
+		if g.bridge.is(leader) {
 			var err error
 			result, timing, err = g.Group.Propose(ctx, &attempt)
 			return err
@@ -116,7 +116,7 @@ func (g *Group) proposeAllAt(ctx context.Context, leader uint64, cmds []*wire.Co
 		attempt := *cmd
 		attempts[i] = &attempt
 	}
-	if leader == g.bridge.cfg.Self.ID {
+	if g.bridge.is(leader) {
 		return g.Group.ProposeAll(ctx, attempts, nil)
 	}
 	results, _, err := g.bring(ctx, leader, attempts)
@@ -180,8 +180,15 @@ func (g *Group) untilDone(ctx context.Context, named, unknown bool, try func(ctx
 			break
 		}
 	}
-	if unknown && (errors.Is(err, sheaf.NotLeader) || errors.Is(err, sheaf.NotProposed)) {
-		return &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: err, Detail: "an attempt was not answered, and another was not made in time"}
+	return ended(err, unknown)
+}
+
+// ended is the error of attempts of which the last failed with err. When one before it may have
+// been done, it is no comfort that the last did nothing, for whatever reason.
+func ended(err error, unknown bool) error {
+	row, _ := sheaf.CodeOf(err).Row()
+	if unknown && row.Outcome == sheaf.CallDidNothing {
+		return &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: err, Detail: "an attempt was not answered, and the last was not taken"}
 	}
 	return err
 }

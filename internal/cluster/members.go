@@ -19,24 +19,46 @@ type Welcome struct {
 	Groups  int      `json:"groups"`
 	Store   string   `json:"store"`
 	Members []Member `json:"members"`
+	// Refused is why the node can never be a member as it is; nothing else is set then, and
+	// nothing was written.
+	Refused string `json:"refused,omitempty"`
 }
 
-// Update makes the members those that are given: others are let in no longer, and what is on
-// its way to them is lost.
-func (b *Bridge) Update(members []Member) {
+// Wish is what a node that wants to join is: the cluster must be the same.
+type Wish struct {
+	Member
+	Store string
+	// Groups is how many it was told of, 0 if it takes any number.
+	Groups int
+}
+
+// Update says who the members are, and who is leaving: a group still has replicas on those,
+// and cannot drop them without a majority that may need them. Others are let in no longer, and
+// what is on its way to them is lost. last is the largest number that was ever given.
+func (b *Bridge) Update(last uint64, members, leaving []Member) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	was := b.members
-	b.members = make(map[uint64]Member, len(members))
-	for _, m := range members {
-		b.members[m.ID] = m
-		if m.ID != b.self.ID {
-			b.client.Know(m.ID, m.Name, m.Addr)
+	b.last = max(b.last, last)
+	known := make(map[uint64]bool)
+	byNumber := func(all []Member) map[uint64]Member {
+		out := make(map[uint64]Member, len(all))
+		for _, m := range all {
+			out[m.ID] = m
+			known[m.ID] = true
+			if m.ID != b.self.ID {
+				b.client.Know(m.ID, m.Name, m.Addr)
+			}
 		}
+		return out
 	}
-	for id := range was {
-		if _, still := b.members[id]; !still {
-			b.client.Forget(id)
+	was := []map[uint64]Member{b.members, b.leaving}
+	b.members, b.leaving = byNumber(members), byNumber(leaving)
+	for _, before := range was {
+		for id := range before {
+			if !known[id] {
+				b.client.Forget(id)
+				b.server.Drop(id)
+			}
 		}
 	}
 }
@@ -56,14 +78,14 @@ func (b *Bridge) Members() []Member {
 const seed = 1 << 62
 
 // Join asks a node of a cluster to make this one a member. name is that node's, as its
-// certificate has it; empty where peers use no TLS.
-func (b *Bridge) Join(ctx context.Context, name, addr string) (w Welcome, err error) {
+// certificate has it; empty where peers use no TLS. groups is how many it must have, 0 for any.
+func (b *Bridge) Join(ctx context.Context, name, addr string, groups int) (w Welcome, err error) {
 	b.client.Know(seed, name, addr)
 	defer b.client.Forget(seed)
 	b.mu.Lock()
 	me := b.members[b.self.ID]
 	b.mu.Unlock()
-	request, err := json.Marshal(greeting{Self: me, Joins: true})
+	request, err := json.Marshal(greeting{Self: me, Joins: true, Store: b.cfg.Store, Groups: groups})
 	if err != nil {
 		return w, err
 	}
@@ -79,7 +101,7 @@ func (b *Bridge) Joined(w Welcome) {
 	b.mu.Lock()
 	b.self.Cluster, b.self.ID = w.Cluster, w.ID
 	b.mu.Unlock()
-	b.Update(w.Members)
+	b.Update(0, w.Members, nil)
 }
 
 // welcome answers a node that wants to join.
@@ -95,7 +117,7 @@ func (b *Bridge) welcome(from peer.Identity, theirs greeting) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(b.ctx, joinTime)
 	defer cancel()
-	w, err := b.cfg.Admit(ctx, theirs.Self)
+	w, err := b.cfg.Admit(ctx, Wish{Member: theirs.Self, Store: theirs.Store, Groups: theirs.Groups})
 	if err != nil {
 		return nil, err
 	}

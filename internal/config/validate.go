@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf/internal/router"
+	"github.com/sheafdb/sheaf/internal/wire"
 )
 
 // Stores are the names that the setting store takes.
@@ -58,6 +59,7 @@ func (c Config) validateCluster(v *validation) {
 	all := c.PeerTLS.Cert != "" && c.PeerTLS.Key != "" && c.PeerTLS.CA != ""
 	none := c.PeerTLS == PeerTLS{}
 	v.check(all || none, "peer_tls", "is incomplete: peer_tls.cert, peer_tls.key and peer_tls.ca belong together")
+	v.check(c.Node == "" || wire.ValidName(c.Node), "node", "is %q: use %s", c.Node, wire.NameRule)
 	v.check(c.Join == "" || c.Cluster == "", "join", "and cluster exclude each other: cluster is for the first members of a new one")
 	v.check(c.Join == "" || c.Node != "" && c.PeerAddr != "", "join", "needs node, the name of this one, and peer_addr, where the others reach it")
 	if c.Join != "" {

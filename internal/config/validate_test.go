@@ -30,6 +30,8 @@ func TestValidateNamesEachProblem(t *testing.T) {
 		{"limits", func(c *Config) { c.Limits.KeyBytes = 0 }, "limits: key bytes is 0"},
 		{"log", func(c *Config) { c.Log.MaxBytes = 5 }, "log.max_bytes: is 5"},
 		{"window", func(c *Config) { c.Eventual.Window = time.Hour }, "eventual.window: is 1h"},
+		{"name", func(c *Config) { c.Node = "n 1" }, `node: is "n 1": use letters`},
+		{"long name", func(c *Config) { c.Node = strings.Repeat("n", 64) }, "at most 63"},
 		{"level", func(c *Config) { c.Logging.Level = "loud" }, "logging.level: is \"loud\""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -15,6 +15,9 @@ type Carrier interface {
 	// Call makes calls side by side and returns what came of each, in their order. A
 	// call that is not answered in time has the answer Silent.
 	Call(calls []Call) []Answered
+	// Later makes a call of which nobody waits for the end, some time or, when there are too
+	// many or the process ends, not at all.
+	Later(call Call)
 	// Wait passes a while: longer with every turn, and of no fixed length.
 	Wait(turn int)
 	// Now is the wall clock.

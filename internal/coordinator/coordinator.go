@@ -35,6 +35,7 @@ type Group interface {
 	Verdict(ctx context.Context, holder wire.Holder) (result apply.Result, late bool, err error)
 	Overdue(most int) (apply.Overdue, error)
 	Attempts(ctx context.Context) ([]wire.Holder, error)
+	Image() (*group.Image, error)
 	Leads() bool
 }
 
@@ -59,6 +60,7 @@ type Coordinator struct {
 	table    router.Table
 	eventual *queue
 	line     *line
+	later    []*later // of each group
 	// life ends with Close; background has what goes on when its caller was answered.
 	life       context.Context
 	end        context.CancelFunc
@@ -68,11 +70,17 @@ type Coordinator struct {
 
 // New returns a coordinator, which must be closed.
 func New(cfg Config) *Coordinator {
-	c := &Coordinator{cfg: cfg, table: router.Equal(len(cfg.Groups)), eventual: newQueue(cfg), line: newLine()}
+	c := &Coordinator{cfg: cfg, table: router.Equal(len(cfg.Groups)), line: newLine()}
 	c.life, c.end = context.WithCancel(context.Background())
+	c.eventual = newQueue(cfg, func(ctx context.Context, met []Met) {
+		HelpAll(&driver{c: c, caller: ctx, callTime: callTime}, c.table.GroupOf, met)
+	})
 	if len(cfg.Groups) > 1 {
 		for i, g := range cfg.Groups {
+			later := newLater(g)
+			c.later = append(c.later, later)
 			c.background.Go(func() { c.tidy(uint64(i+1), g) })
+			c.background.Go(func() { later.run(c.life) })
 		}
 	}
 	return c
@@ -82,6 +90,7 @@ func New(cfg Config) *Coordinator {
 // when ctx ends; what is lost then is logged. What is yet to be resolved of batches over
 // several groups is left to the groups' leaders. It must be called once.
 func (c *Coordinator) Close(ctx context.Context) {
+	defer context.AfterFunc(ctx, c.end)() // nothing may wait longer
 	c.eventual.close(ctx)
 	c.end()
 	c.background.Wait()
@@ -171,19 +180,11 @@ func (c *Coordinator) accept(ctx context.Context, cmd *wire.Command) (Answer, er
 		return Answer{}, err
 	}
 	parts := c.split(cmd)
-	known := 0
-	for _, part := range parts {
-		result, answered, err := c.group(part.group).Check(part.cmd)
-		switch {
-		case err != nil:
-			return Answer{}, err
-		case answered && result.Refused != nil:
-			return Answer{}, result.Refused
-		case answered:
-			known++
-		}
-	}
-	if known == len(parts) {
+	known, err := Known(parts, func(part Share) (apply.Result, bool, error) { return c.group(part.Group).Check(part.Command) })
+	switch {
+	case err != nil:
+		return Answer{}, err
+	case known:
 		return Answer{Accepted: true, Replayed: true}, nil
 	}
 	if err := c.eventual.put(ctx, parts); err != nil {
@@ -192,29 +193,12 @@ func (c *Coordinator) accept(ctx context.Context, cmd *wire.Command) (Answer, er
 	return Answer{Accepted: true}, nil
 }
 
-// share is the command of one group.
-type share struct {
-	group uint64
-	cmd   *wire.Command
-}
-
-// split makes a command for each group that has a part of a batch, all with its request ID
-// and fingerprint: each group remembers the ID, and applies its part once.
-func (c *Coordinator) split(cmd *wire.Command) []share {
+// split is Shares, and no look at the keys where there is one group.
+func (c *Coordinator) split(cmd *wire.Command) []Share {
 	if c.whole() != nil {
-		return []share{{1, cmd}}
+		return []Share{{1, cmd}}
 	}
-	parts := Split(cmd.Entries, c.table.GroupOf)
-	if len(parts) == 1 {
-		return []share{{parts[0].Group, cmd}}
-	}
-	shares := make([]share, len(parts))
-	for i, part := range parts {
-		own := *cmd
-		own.Entries, own.Source = part.Entries, nil // it has bytes of its own
-		shares[i] = share{part.Group, &own}
-	}
-	return shares
+	return Shares(cmd, c.table.GroupOf)
 }
 
 // command checks the shape of what is around the entries and builds the command.

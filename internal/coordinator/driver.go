@@ -2,12 +2,12 @@ package coordinator
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/failpoint"
 	"github.com/sheafdb/sheaf/internal/group"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
@@ -31,6 +31,10 @@ const callTime = 3 * time.Second
 
 // Call is part of Carrier.
 func (d *driver) Call(calls []Call) []Answered {
+	if failpoint.Enabled {
+		hit("before", calls)
+		defer hit("after", calls)
+	}
 	answers := make([]Answered, len(calls))
 	reserved := make([]int64, len(calls))
 	ctx, cancel := context.WithTimeout(d.c.life, d.callTime)
@@ -50,6 +54,21 @@ func (d *driver) Call(calls []Call) []Answered {
 	return answers
 }
 
+// Later is part of Carrier.
+func (d *driver) Later(call Call) { d.c.later[call.Group-1].put(call.Command) }
+
+// steps are the places where tests end a coordinator: before and after each of these, and amid
+// it, when one group has answered.
+var steps = map[wire.Kind]string{
+	wire.Prepare: "prepare", wire.Decide: "decide", wire.Reject: "reject", wire.Resolve: "resolve", wire.Done: "done",
+}
+
+func hit(when string, calls []Call) {
+	if cmd := calls[0].Command; cmd != nil && steps[cmd.Kind] != "" {
+		failpoint.Hit("coordinator." + when + "-" + steps[cmd.Kind])
+	}
+}
+
 // release gives back what is counted for values.
 func (d *driver) release() {
 	d.c.cfg.Gate.Release(d.reserved)
@@ -64,6 +83,9 @@ func (d *driver) call(ctx context.Context, call *Call) (answer Answered, reserve
 		// The group stamps it; an attempt that was given up may still be on its way.
 		attempt := *call.Command
 		answer.Result, _, err = to.Propose(ctx, &attempt)
+		if failpoint.Enabled {
+			hit("amid", []Call{*call})
+		}
 	case call.Status != nil:
 		answer, err = d.status(ctx, to, call.Status)
 	case call.Collect != nil:
@@ -83,26 +105,24 @@ func failed(err error) Answered {
 	for _, code := range []sheaf.Code{
 		sheaf.RateLimited, sheaf.NoSpace, sheaf.Draining, sheaf.BatchTooLarge, sheaf.Corruption, sheaf.Internal,
 	} {
-		if errors.Is(err, code) {
+		if sheaf.CodeOf(err) == code { // and not what it wraps: of an attempt before
 			return Answered{Refused: sheaf.AsError(err)}
 		}
 	}
 	return Answered{Silent: true}
 }
 
-// status asks home. When the clock is past the deadline and home's is not, it moves that one
-// first.
+// status asks home. When the clock here is past the deadline and home's is not, a Tick moves that
+// one first; when it is still not, the clock here is ahead, and who asks has to wait.
 func (d *driver) status(ctx context.Context, home Group, call *StatusCall) (Answered, error) {
 	holder := wire.Holder{RequestID: call.RequestID, Attempt: call.Attempt, DeadlineMS: call.DeadlineMS, RetentionMS: call.RetentionMS}
-	for {
-		result, late, err := home.Verdict(ctx, holder)
-		if err != nil || !late {
-			return Answered{Result: result}, err
-		}
-		if _, _, err := home.Propose(ctx, &wire.Command{Kind: wire.Tick}); err != nil {
-			return Answered{}, err
+	result, late, err := home.Verdict(ctx, holder)
+	if err == nil && late {
+		if _, _, err = home.Propose(ctx, &wire.Command{Kind: wire.Tick}); err == nil {
+			result, _, err = home.Verdict(ctx, holder)
 		}
 	}
+	return Answered{Result: result}, err
 }
 
 // Wait is part of Carrier.

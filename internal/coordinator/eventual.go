@@ -2,84 +2,82 @@ package coordinator
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/apply"
-	"github.com/sheafdb/sheaf/internal/wire"
 )
 
 // queue holds the EVENTUAL batches that were accepted and are not yet durable.
 // One goroutine takes all there are and proposes them as one round, so many
-// small batches become one write of the log. Invariants:
-//
-//   - At most EventualBytes are queued or on their way.
-//   - The batches that a crash would lose were accepted within EventualWindow
-//     of each other: when the oldest is older than that, put waits.
-//   - Every accepted batch is proposed, unless the process dies.
+// small batches become one write of the log. Every accepted batch is proposed, unless the
+// process dies. Accepted has the other invariants, and what is decided.
 type queue struct {
 	cfg Config
 
-	mu      sync.Mutex
-	waiting []share
-	bytes   int       // of waiting and of the round on its way
-	oldest  time.Time // acceptance of the oldest batch not yet durable
-	landed  chan struct{}
-	closed  bool
-	refused bool // the first of waiting were put back
+	mu       sync.Mutex
+	accepted Accepted
+	ended    chan struct{} // closed when a round has ended
+	closed   bool
 
-	work   chan struct{} // one token when waiting may not be empty
-	done   chan struct{}
-	giveUp chan struct{} // closed when close may wait no longer
+	work chan struct{} // one token when something may wait
+	done chan struct{}
+	// life ends when close may wait no longer.
+	life   context.Context
+	giveUp context.CancelFunc
+	// help finds out what became of attempts that hold keys of accepted batches.
+	help func(ctx context.Context, met []Met)
 }
 
-func newQueue(cfg Config) *queue {
-	q := &queue{cfg: cfg, landed: make(chan struct{}), work: make(chan struct{}, 1), done: make(chan struct{}), giveUp: make(chan struct{})}
+func newQueue(cfg Config, help func(ctx context.Context, met []Met)) *queue {
+	q := &queue{
+		cfg: cfg, accepted: Accepted{Bytes: cfg.EventualBytes, Window: cfg.EventualWindow},
+		ended: make(chan struct{}), work: make(chan struct{}, 1), done: make(chan struct{}), help: help,
+	}
+	q.life, q.giveUp = context.WithCancel(context.Background())
 	go q.run()
 	return q
 }
 
 // put accepts the parts of one batch, or says why not.
-func (q *queue) put(ctx context.Context, parts []share) error {
-	size := sizeOf(parts)
+func (q *queue) put(ctx context.Context, parts []Share) error {
 	for {
-		q.mu.Lock()
-		switch now := time.Now(); {
-		case q.closed:
-			q.mu.Unlock()
+		admission, ended, closed := q.tryPut(parts)
+		switch {
+		case closed:
 			return sheaf.Errorf(sheaf.Draining, "the node is shutting down")
-		case q.bytes > 0 && q.bytes+size > q.cfg.EventualBytes:
-			q.mu.Unlock()
+		case admission == Full:
 			return &sheaf.Error{
 				Code: sheaf.RateLimited, RetryAfter: q.cfg.EventualWindow,
 				Detail: "the queue of accepted batches is full (eventual.queue_bytes)",
 			}
-		case q.bytes > 0 && now.Sub(q.oldest) > q.cfg.EventualWindow:
-			landed := q.landed
-			q.mu.Unlock()
-			select {
-			case <-landed:
-			case <-ctx.Done():
-				return &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err()}
-			}
-		default:
-			if q.bytes == 0 {
-				q.oldest = now
-			}
-			// The caller is answered now: its deadline must not undo that.
-			for _, part := range parts {
-				part.cmd.DeadlineMS = 0
-				part.cmd.Source.Hold() // until it is applied
-			}
-			q.waiting = append(q.waiting, parts...)
-			q.bytes += size
-			q.mu.Unlock()
+		case admission == Taken:
 			q.wake()
 			return nil
 		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err()}
+		}
 	}
+}
+
+func (q *queue) tryPut(parts []Share) (admission Admission, ended <-chan struct{}, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return Full, nil, true
+	}
+	if admission = q.accepted.Put(time.Now(), parts); admission == Taken {
+		// The caller is answered now: its deadline must not undo that.
+		for _, part := range parts {
+			part.Command.DeadlineMS = 0
+			part.Command.Source.Hold() // until it is applied
+		}
+	}
+	return admission, q.ended, false
 }
 
 func (q *queue) wake() {
@@ -95,29 +93,31 @@ func (q *queue) run() {
 	defer applying.Wait()
 	for range q.work {
 		q.mu.Lock()
-		round, closed, refused := q.waiting, q.closed, q.refused
-		q.waiting, q.refused = nil, false
-		taken := time.Now() // whatever is accepted from here on is younger
+		round, closed := q.accepted.Take(), q.closed
 		q.mu.Unlock()
 		switch {
-		case len(round) == 0 && closed:
+		case round == nil && closed:
 			applying.Wait()
 			if q.empty() {
 				return
 			}
 			q.wake() // something was put back
-		case len(round) == 0:
-		case refused && !q.pause():
-			q.lost(round, nil)
-			q.land(round, taken)
+		case round == nil:
+		case round.Again && !q.pause():
+			q.lost(round.Shares, nil)
+			q.logged(round)
+			q.end(round)
 			q.wake()
 		default:
 			// The next round is logged while this one is applied. How many are between
 			// is the group's to bound.
 			logged := make(chan struct{})
-			applying.Go(func() { q.propose(round, logged) })
+			applying.Go(func() {
+				q.propose(round.Shares, logged)
+				q.end(round)
+			})
 			<-logged
-			q.land(round, taken)
+			q.logged(round)
 			q.wake()
 		}
 	}
@@ -126,7 +126,7 @@ func (q *queue) run() {
 func (q *queue) empty() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.waiting) == 0
+	return q.accepted.Empty()
 }
 
 // pause waits before something refused is tried again; false when there is no time left.
@@ -134,31 +134,30 @@ func (q *queue) pause() bool {
 	select {
 	case <-time.After(retryEvery):
 		return true
-	case <-q.giveUp:
+	case <-q.life.Done():
 		return false
 	}
 }
 
-// land counts a round as durable and lets waiting callers in.
-func (q *queue) land(round []share, taken time.Time) {
+func (q *queue) logged(round *Round) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.bytes -= sizeOf(round)
-	if !q.refused { // what was put back is older than all
-		q.oldest = taken
-	}
-	close(q.landed)
-	q.landed = make(chan struct{})
+	q.accepted.Logged(round)
 }
 
-// putBack queues again, before all others, what was logged and found no room in the
-// state. It is not durable, so it counts as queued, and nothing is accepted beside it.
-func (q *queue) putBack(again []share) {
+// end lets callers in who wait for older batches to be durable.
+func (q *queue) end(round *Round) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = append(again, q.waiting...)
-	q.bytes += sizeOf(again)
-	q.oldest, q.refused = time.Time{}, true
+	q.accepted.Ended(round)
+	close(q.ended)
+	q.ended = make(chan struct{})
+}
+
+func (q *queue) putBack(again []Share) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.accepted.PutBack(again)
 	q.wake()
 }
 
@@ -168,10 +167,10 @@ const retryEvery = 20 * time.Millisecond
 // propose writes a round, each group's share by itself. It tries until all is in the log or
 // the node has failed: the callers were told "accepted". logged is closed when the round is
 // on disk, as far as it comes there.
-func (q *queue) propose(round []share, logged chan<- struct{}) {
-	byGroup := make(map[uint64][]share)
+func (q *queue) propose(round []Share, logged chan<- struct{}) {
+	byGroup := make(map[uint64][]Share)
 	for _, part := range round {
-		byGroup[part.group] = append(byGroup[part.group], part)
+		byGroup[part.Group] = append(byGroup[part.Group], part)
 	}
 	var onDisk, applied sync.WaitGroup
 	for group, parts := range byGroup {
@@ -193,76 +192,45 @@ func (q *queue) propose(round []share, logged chan<- struct{}) {
 }
 
 // proposeTo writes what a round has for one group.
-func (q *queue) proposeTo(group Group, parts []share, logged chan<- struct{}) {
-	cmds := make([]*wire.Command, len(parts))
-	for i, part := range parts {
-		cmds[i] = part.cmd
-	}
-	for {
-		results, err := group.ProposeAll(context.Background(), cmds, logged)
-		switch {
-		case err == nil:
-			if again := q.refusedForNow(parts, results); len(again) > 0 {
-				q.putBack(again)
-			}
-			return
-		case worthAnother(err) && q.pause():
-			// An attempt that is given up may still be on its way: the next has its own.
-			for i := range cmds {
-				attempt := *cmds[i]
-				cmds[i] = &attempt
-			}
-			continue
-		}
+func (q *queue) proposeTo(group Group, parts []Share, logged chan<- struct{}) {
+	results, err := ProposeRound(q.life, group, parts, logged, q.pause)
+	if err != nil {
 		q.lost(parts, err)
 		return
 	}
-}
-
-// worthAnother says whether a round that failed may be proposed once more. Every accepted batch has a
-// request ID, so that also one whose outcome is unknown is applied once.
-func worthAnother(err error) bool {
-	for _, code := range []sheaf.Code{sheaf.RateLimited, sheaf.NoSpace, sheaf.NotLeader, sheaf.NotProposed, sheaf.OutcomeUnknown} {
-		if errors.Is(err, code) {
-			return true
+	if again := q.refusedForNow(parts, results); len(again) > 0 {
+		if met := InTheWay(parts, results); len(met) > 0 {
+			q.help(q.life, met)
 		}
+		q.putBack(again)
 	}
-	return false
 }
 
-func (q *queue) lost(parts []share, err error) {
+func (q *queue) lost(parts []Share, err error) {
 	q.cfg.Logger.Error("accepted batches were lost", "batches", len(parts), "err", err)
 	for _, part := range parts {
-		part.cmd.Source.Release()
+		part.Command.Source.Release()
 	}
 }
 
-// refusedForNow returns the commands to try again: those that were refused only because the
-// table of request IDs is full, or because another batch holds one of the keys. It lets go
-// of the others.
-func (q *queue) refusedForNow(parts []share, results []apply.Result) (again []share) {
+// refusedForNow returns the commands to try again and lets go of the others.
+func (q *queue) refusedForNow(parts []Share, results []apply.Result) (again []Share) {
 	for i, result := range results {
 		switch {
-		case result.Outcome == apply.Conflict, result.Refused != nil && result.Refused.Code == sheaf.RateLimited:
+		case RefusedForNow(result):
 			again = append(again, parts[i])
 			continue
 		case result.Refused != nil:
-			q.cfg.Logger.Warn("an accepted batch was refused", "request_id", parts[i].cmd.RequestID, "err", result.Refused)
+			q.cfg.Logger.Warn("an accepted batch was refused", "request_id", parts[i].Command.RequestID, "err", result.Refused)
 		}
-		parts[i].cmd.Source.Release()
+		parts[i].Command.Source.Release()
 	}
 	return again
 }
 
-func sizeOf(parts []share) (bytes int) {
-	for _, part := range parts {
-		bytes += len(part.cmd.Entries.Raw())
-	}
-	return bytes
-}
-
 // close writes what was accepted and returns when it has, or when ctx ends.
 func (q *queue) close(ctx context.Context) {
+	defer q.giveUp()
 	q.mu.Lock()
 	q.closed = true
 	q.mu.Unlock()
@@ -270,7 +238,7 @@ func (q *queue) close(ctx context.Context) {
 	select {
 	case <-q.done:
 	case <-ctx.Done():
-		close(q.giveUp)
+		q.giveUp()
 		<-q.done
 	}
 }

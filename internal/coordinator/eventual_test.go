@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -63,6 +64,13 @@ func (g *slowGroup) proposeAll(cmds []*wire.Command) ([]apply.Result, error) {
 		}
 	}
 	return results, nil
+}
+
+// seen are the rounds so far.
+func (g *slowGroup) seen() [][]string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.rounds)
 }
 
 func (g *slowGroup) Check(cmd *wire.Command) (apply.Result, bool, error) {
@@ -256,6 +264,26 @@ func TestWhatIsTriedAgainStaysCounted(t *testing.T) {
 	})
 }
 
+// TestNothingIsAcceptedBesideWhatIsTriedAgain: it is logged again and again, and not durable.
+func TestNothingIsAcceptedBesideWhatIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &slowGroup{round: time.Millisecond, applying: time.Millisecond, full: 50}
+		c := newCoordinator(g, 1<<20)
+		began := time.Now()
+		if _, err := c.PutAll(context.Background(), eventual(t, "a", 10), nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(21 * time.Millisecond)
+		if _, err := c.PutAll(context.Background(), eventual(t, "b", 10), nil); err != nil {
+			t.Fatal(err)
+		}
+		if at := time.Since(began); at < 50*20*time.Millisecond {
+			t.Errorf("a batch was accepted at %v, while one of the beginning was not durable", at)
+		}
+		c.Close(context.Background())
+	})
+}
+
 // TestCloseGivesUpWithItsContext: a full disk must not keep a node from stopping.
 func TestCloseGivesUpWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -269,6 +297,83 @@ func TestCloseGivesUpWithItsContext(t *testing.T) {
 		c.Close(ctx)
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// silentGroup never answers: most of its replicas are out of reach.
+type silentGroup struct{ slowGroup }
+
+func (g *silentGroup) ProposeAll(ctx context.Context, _ []*wire.Command, _ chan<- struct{}) ([]apply.Result, error) {
+	<-ctx.Done()
+	return nil, &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: ctx.Err()}
+}
+
+func TestCloseGivesUpOnAGroupThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(&silentGroup{}, 1<<20)
+		if _, err := c.PutAll(context.Background(), eventual(t, "a", 10), nil); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		began := time.Now()
+		c.Close(ctx)
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// heldGroup has a key that an attempt holds until it is told what became of that.
+type heldGroup struct {
+	slowGroup
+	resolved bool
+}
+
+func (g *heldGroup) ProposeAll(ctx context.Context, cmds []*wire.Command, logged chan<- struct{}) ([]apply.Result, error) {
+	results, err := g.slowGroup.ProposeAll(ctx, cmds, logged)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range results {
+		if !g.resolved {
+			results[i] = apply.Result{Outcome: apply.Conflict, Holder: wire.Holder{RequestID: "left", Attempt: 7, HomeKey: []byte("k")}}
+		}
+	}
+	return results, err
+}
+
+func (g *heldGroup) Verdict(context.Context, wire.Holder) (apply.Result, bool, error) {
+	return apply.Result{Outcome: apply.Aborted}, false, nil
+}
+
+func (g *heldGroup) Overdue(int) (apply.Overdue, error) { return apply.Overdue{}, nil }
+
+func (g *heldGroup) Propose(_ context.Context, cmd *wire.Command) (apply.Result, group.Timing, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.resolved = cmd.Kind == wire.Resolve && cmd.RequestID == "left" && cmd.Attempt == 7 && !cmd.Commit
+	return apply.Result{}, group.Timing{}, nil
+}
+
+// TestAnAcceptedBatchAsksWhatHoldsItsKeys: until it is durable the node accepts nothing.
+func TestAnAcceptedBatchAsksWhatHoldsItsKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &heldGroup{slowGroup: slowGroup{round: time.Millisecond}}
+		limits := sheaf.DefaultLimits()
+		c := New(Config{
+			Groups: []Group{g, g}, Gate: admission.NewGate(limits.InFlightBytes), Limits: limits,
+			EventualBytes: 1 << 20, EventualWindow: 20 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		})
+		if _, err := c.PutAll(context.Background(), eventual(t, "a", 10), nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		c.Close(ctx)
+		if !g.resolved || ctx.Err() != nil || len(g.rounds) != 2 {
+			t.Errorf("resolved: %v, rounds %v, %v", g.resolved, g.rounds, ctx.Err())
 		}
 	})
 }

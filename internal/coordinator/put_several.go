@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -100,15 +99,6 @@ func (c *Coordinator) putAtomic(ctx context.Context, cmd *wire.Command, parts []
 	}
 }
 
-// PartAnswer is what became of a SEQUENTIAL batch in one group.
-type PartAnswer struct {
-	Group   uint64
-	Applied bool
-	// Version is 0 when the part was not applied, or may have been; Reason then says why.
-	Version uint64
-	Reason  sheaf.Code
-}
-
 // putParts writes each part by itself. It is an error only if none was applied.
 func (c *Coordinator) putParts(ctx context.Context, cmd *wire.Command, parts []Part) (Answer, error) {
 	if cmd.IfMatch.Set && !cmd.IfMatch.Star || cmd.IfNoneMatch.Set && !cmd.IfNoneMatch.Star {
@@ -119,49 +109,12 @@ func (c *Coordinator) putParts(ctx context.Context, cmd *wire.Command, parts []P
 	done := make(chan int, len(shares))
 	for i, part := range shares {
 		go func() {
-			answers[i], errs[i] = c.putAtomic(ctx, part.cmd, []Part{{Group: part.group, Entries: part.cmd.Entries, Key: parts[i].Key}})
+			answers[i], errs[i] = c.putAtomic(ctx, part.Command, []Part{{Group: part.Group, Entries: part.Command.Entries, Key: parts[i].Key}})
 			done <- i
 		}()
 	}
 	for range shares {
 		<-done
 	}
-	return joinParts(shares, answers, errs)
-}
-
-func joinParts(shares []share, answers []Answer, errs []error) (Answer, error) {
-	var all Answer
-	var sum wire.ETagSum
-	var first *sheaf.Error
-	applied, known := 0, true
-	for i, part := range shares {
-		outcome := PartAnswer{Group: part.group, Applied: errs[i] == nil, Version: answers[i].Version}
-		if e := sheaf.AsError(errs[i]); e != nil {
-			outcome.Reason = e.Code
-			known = known && e.Code != sheaf.OutcomeUnknown
-			if first == nil || e.Code == sheaf.OutcomeUnknown {
-				first = e
-			}
-		} else {
-			applied++
-			all.Version = max(all.Version, answers[i].Version)
-			// Of two attempts side by side each may apply a part: neither has applied it all.
-			all.Replayed = all.Replayed || answers[i].Replayed
-			for _, entry := range part.cmd.Entries.All() {
-				if !entry.Delete {
-					sum.AddKey(entry.Key, answers[i].Version)
-				}
-			}
-		}
-		all.Parts = append(all.Parts, outcome)
-	}
-	switch {
-	case applied == len(shares):
-		all.ETag = sum.ETag()
-	case applied == 0 && known:
-		return Answer{}, first
-	case applied == 0:
-		return Answer{}, &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: first, Detail: fmt.Sprintf("none of the batch's %d parts is known to be applied", len(shares))}
-	}
-	return all, nil
+	return JoinParts(shares, answers, errs)
 }

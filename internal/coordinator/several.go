@@ -61,14 +61,6 @@ type Several struct {
 // maxPartly is how often a refusal is put off to hear all groups.
 const maxPartly = 3
 
-// Part is what a batch has in one group.
-type Part struct {
-	Group   uint64
-	Entries wire.Entries
-	// Key is one of its keys.
-	Key []byte
-}
-
 // verdict is what an attempt came to.
 type verdict int
 
@@ -116,7 +108,7 @@ func (s *Several) nothing() error {
 	if s.contended {
 		return &sheaf.Error{
 			Code: sheaf.Contention, RetryAfter: contentionRetry,
-			Detail: "nothing was written by this call: other batches or readers held its keys until its time was over",
+			Detail: "nothing was written by this call: other batches or readers held its keys, or a backup began, until its time was over",
 		}
 	}
 	return &sheaf.Error{Code: sheaf.NotProposed, Detail: "nothing was written by this call: a group did not answer in time"}
@@ -238,7 +230,7 @@ func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Ans
 		}
 		still := missing[:0:0]
 		var holders []apply.Result
-		refused := false
+		refused, paused := false, false
 		for n, reply := range s.do.Call(calls) {
 			i := missing[n]
 			if reply.Silent {
@@ -253,6 +245,7 @@ func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Ans
 			case apply.Ready:
 			case apply.Conflict:
 				holders, s.contended = append(holders, reply.Result), true
+				paused = paused || reply.Result.Holder.Paused
 				still = append(still, i)
 			case apply.Late:
 				s.aheadMS = max(s.aheadMS, reply.Result.NowMS)
@@ -266,8 +259,8 @@ func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Ans
 				return nil, final, answer, err
 			}
 		}
-		if len(holders) > 0 && !hold || refused {
-			s.release()
+		if len(holders) > 0 && !hold || refused || paused {
+			s.release() // a pause waits for who holds keys, so who waits for it must not
 		}
 		for _, held := range holders {
 			s.help(held.Holder, parts)
@@ -280,6 +273,8 @@ func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Ans
 		case refused:
 			next, answer, err := s.reject(s.mismatch(results, whole))
 			return nil, next, answer, err
+		case paused:
+			return nil, again, Answer{}, nil
 		case len(holders) > 0 && !hold:
 			return nil, inOrder, Answer{}, nil
 		}
@@ -408,34 +403,13 @@ func (s *Several) help(holder wire.Holder, parts []Part) {
 	Help(s.do, s.GroupOf, holder, groups)
 }
 
-// Help asks an attempt's home for its verdict and tells groups that may have its intents.
-// False: it is undecided, as the result then says, or home did not answer.
-func Help(do Carrier, groupOf func(key []byte) uint64, holder wire.Holder, groups []uint64) (apply.Result, bool) {
-	reply := do.Call([]Call{{Group: groupOf(holder.HomeKey), Status: &StatusCall{
-		RequestID: holder.RequestID, Attempt: holder.Attempt, DeadlineMS: holder.DeadlineMS, RetentionMS: holder.RetentionMS,
-	}}})[0]
-	if !reply.answer() || reply.Result.Outcome == apply.Undecided {
-		return reply.Result, false
-	}
-	resolve := &wire.Command{
-		Kind: wire.Resolve, RequestID: holder.RequestID, Attempt: holder.Attempt,
-		Commit: reply.Result.Outcome == apply.Committed, Version: reply.Result.Version,
-	}
-	var calls []Call
-	for _, group := range groups {
-		calls = append(calls, Call{Group: group, Command: resolve})
-	}
-	do.Call(calls)
-	return reply.Result, true
-}
-
 // Finish does what the caller need not wait for: a committed attempt's intents become values
 // in all groups, and home, where they are already, hears of it. It does not look at the
 // batch's entries.
 func (s *Several) Finish() {
 	s.asked = slices.DeleteFunc(s.asked, func(p Part) bool { return p.Group == s.home() })
 	if s.version != 0 && len(s.asked) > 0 && s.resolveAll(true) {
-		s.do.Call([]Call{{Group: s.home(), Command: s.command(wire.Done, nil)}})
+		s.do.Later(Call{Group: s.home(), Command: s.command(wire.Done, nil)})
 	}
 }
 
@@ -459,38 +433,4 @@ func (s *Several) command(kind wire.Kind, part *Part) *wire.Command {
 		}
 	}
 	return c
-}
-
-// Split makes the groups' shares of a batch. They have bytes of their own, unless one group
-// has all of it.
-func Split(entries wire.Entries, groupOf func(key []byte) uint64) (parts []Part) {
-	if part, whole := undivided(entries, groupOf); whole {
-		return []Part{part}
-	}
-	raw := make(map[uint64][]byte)
-	for _, entry := range entries.All() {
-		group := groupOf(entry.Key)
-		i, found := slices.BinarySearchFunc(parts, group, func(p Part, g uint64) int { return int(int64(p.Group) - int64(g)) })
-		if !found {
-			parts = slices.Insert(parts, i, Part{Group: group, Key: entry.Key})
-		}
-		raw[group] = wire.AppendEntry(raw[group], &entry)
-	}
-	for i := range parts {
-		parts[i].Entries = wire.Canonical(raw[parts[i].Group])
-	}
-	return parts
-}
-
-// undivided looks whether one group has all of a batch.
-func undivided(entries wire.Entries, groupOf func(key []byte) uint64) (part Part, whole bool) {
-	for _, entry := range entries.All() {
-		switch group := groupOf(entry.Key); {
-		case part.Group == 0:
-			part = Part{Group: group, Entries: entries, Key: entry.Key}
-		case group != part.Group:
-			return Part{}, false
-		}
-	}
-	return part, true
 }

@@ -1,7 +1,7 @@
 package coordinator
 
 import (
-	"bytes"
+	"slices"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/apply"
@@ -27,9 +27,16 @@ type Value struct {
 // Writers that never rest could keep a reader waiting: after two misses it reserves its
 // keys, which only makes the third try likely to succeed. The double collect stays the
 // proof.
+//
+// A session that has come to a version wants more: nothing up to that version may become true
+// of the keys later. An undecided attempt may still be committed at its lower bound, so the
+// read waits for those whose bound is not above After. None can join them: After is what the
+// groups' clocks have reached.
 type Snapshot struct {
 	Keys    [][]byte
 	GroupOf func(key []byte) uint64
+	// After is the version of a SEQUENTIAL read, else 0.
+	After uint64
 
 	do Carrier
 	// groups are the keys' groups, by first appearance, and where has the places of each
@@ -71,7 +78,7 @@ func (s *Snapshot) Run(do Carrier) ([]Value, error) {
 		switch {
 		case s.refusal != nil:
 			return nil, s.refusal
-		case !ok: // void: an intent is gone, or a group was silent
+		case !ok: // void: an intent is gone or must be waited for, or a group was silent
 			last = nil
 			do.Wait(turn)
 			continue
@@ -105,7 +112,7 @@ func (s *Snapshot) collect(withValues bool) (values []Value, settled, ok bool) {
 		calls[n] = Call{Group: group, Collect: &CollectCall{Keys: keys, Values: withValues}}
 	}
 	values, settled, ok = make([]Value, len(s.Keys)), true, true
-	held := make(map[int]*apply.Intent)
+	held := make([]*apply.Intent, len(s.Keys))
 	for n, reply := range s.do.Call(calls) {
 		if s.refusal, s.silent = reply.Refused, reply.Silent; !reply.answer() {
 			return nil, false, false
@@ -118,24 +125,62 @@ func (s *Snapshot) collect(withValues bool) (values []Value, settled, ok bool) {
 			}
 		}
 	}
-	for at := range s.Keys { // a map has no order
-		intent := held[at]
+	verdicts := s.judge(held)
+	for at, intent := range held {
 		if intent == nil {
 			continue
 		}
-		verdict, decided := Help(s.do, s.GroupOf, intent.Holder, []uint64{s.GroupOf(s.Keys[at])})
-		switch {
-		case !decided && verdict.Outcome == apply.Undecided:
-		case !decided:
-			return nil, false, false
-		case verdict.Outcome == apply.Committed:
+		switch verdict := verdicts[nameOf(intent)]; verdict.Outcome {
+		case apply.Undecided:
+			if intent.LowerBound <= s.After {
+				return nil, false, false
+			}
+		case apply.Committed:
 			settled = false
 			values[at] = Value{Version: verdict.Version, Live: intent.Live, Value: intent.Value, TypeURL: intent.TypeURL}
-		default:
+		default: // aborted, or home did not answer
 			return nil, false, false
 		}
 	}
 	return values, settled, true
+}
+
+// attemptName names an attempt.
+type attemptName struct {
+	requestID string
+	attempt   uint64
+}
+
+func nameOf(intent *apply.Intent) attemptName {
+	return attemptName{intent.Holder.RequestID, intent.Holder.Attempt}
+}
+
+// judge asks once about each attempt that holds keys in a collect, by their places among Keys,
+// and has it resolved in their groups.
+func (s *Snapshot) judge(held []*apply.Intent) map[attemptName]apply.Result {
+	var met []Met
+	var names []attemptName
+	index := make(map[attemptName]int)
+	for at, intent := range held {
+		if intent == nil {
+			continue
+		}
+		name := nameOf(intent)
+		n, again := index[name]
+		if !again {
+			n = len(met)
+			index[name] = n
+			met, names = append(met, Met{Holder: intent.Holder}), append(names, name)
+		}
+		if group := s.GroupOf(s.Keys[at]); !slices.Contains(met[n].Groups, group) {
+			met[n].Groups = append(met[n].Groups, group)
+		}
+	}
+	verdicts := make(map[attemptName]apply.Result, len(met))
+	for n, result := range HelpAll(s.do, s.GroupOf, met) {
+		verdicts[names[n]] = result
+	}
+	return verdicts
 }
 
 // same compares what two collects saw: the keys' versions, and whether they are there.
@@ -152,23 +197,16 @@ func same(a, b []Value) bool {
 func (s *Snapshot) reserve(kind wire.Kind, id string) {
 	until := uint64(s.do.Now().Add(reserveFor).UnixMilli())
 	calls := make([]Call, len(s.groups))
+	listed := make(map[string]bool, len(s.Keys))
 	for n, group := range s.groups {
 		cmd := &wire.Command{Kind: kind, RequestID: id, DeadlineMS: until}
 		for _, at := range s.where[group] {
-			if !listed(cmd.Keys, s.Keys[at]) {
-				cmd.Keys = append(cmd.Keys, s.Keys[at])
+			if key := s.Keys[at]; !listed[string(key)] {
+				listed[string(key)] = true
+				cmd.Keys = append(cmd.Keys, key)
 			}
 		}
 		calls[n] = Call{Group: group, Command: cmd}
 	}
 	s.do.Call(calls)
-}
-
-func listed(keys [][]byte, key []byte) bool {
-	for _, other := range keys {
-		if bytes.Equal(other, key) {
-			return true
-		}
-	}
-	return false
 }

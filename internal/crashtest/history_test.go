@@ -21,10 +21,15 @@ const (
 	keysPerGroup = 4
 )
 
+// keysOf are a group's keys. Where a cluster has several replica groups, every third group of
+// keys is in one of them, and the keys of the others are anywhere.
 func keysOf(group int) [][]byte {
-	keys := make([][]byte, keysPerGroup)
+	keys, form := make([][]byte, keysPerGroup), "group-%02d/key-%d"
+	if group%3 == 2 {
+		form = "{group-%02d}/key-%d"
+	}
 	for i := range keys {
-		keys[i] = fmt.Appendf(nil, "group-%02d/key-%d", group, i)
+		keys[i] = fmt.Appendf(nil, form, group, i)
 	}
 	return keys
 }
@@ -36,6 +41,8 @@ type batch struct {
 	groups     []int
 	valueBytes int
 	version    uint64 // of the answer; 0 while there is none
+	// least is the largest version acknowledged for one of its groups before it began.
+	least uint64
 }
 
 // stampOf is the batch that wrote a value, by its request ID.
@@ -73,18 +80,25 @@ type history struct {
 	// groups is how many there are: keyGroups, and those that were added.
 	groups  int
 	batches map[string]*batch // all that were ever sent, by stamp
-	// acked is in the order of the answers.
-	acked []*batch
+	// acked is in the order of the answers, but for the first forgotten ones.
+	acked     []*batch
+	forgotten int
+	// top is for each group the largest version acknowledged.
+	top map[int]uint64
+	// strict wants versions to agree with real time. It is for histories of which nothing is
+	// taken back.
+	strict bool
 	// unknown have to be settled by a retry.
 	unknown []*batch
 	// refused were answered with "did nothing": they must never be seen.
-	refused map[string]error
+	refused  map[string]error
+	refusals int // that were forgotten
 	// wrong are answers that no crash explains.
 	wrong []error
 }
 
 func newHistory() *history {
-	return &history{groups: keyGroups, batches: make(map[string]*batch), refused: make(map[string]error)}
+	return &history{groups: keyGroups, batches: make(map[string]*batch), top: make(map[int]uint64), refused: make(map[string]error)}
 }
 
 // begin makes a batch. Every second ID is opaque, because the rows of the two
@@ -98,6 +112,9 @@ func (h *history) begin(groups []int, valueBytes int) *batch {
 		id = "v7-" + uuid.Must(uuid.NewV7()).String()
 	}
 	b := &batch{id: sheaf.RequestID(id), groups: groups, valueBytes: valueBytes}
+	for _, group := range groups {
+		b.least = max(b.least, h.top[group])
+	}
 	h.batches[id] = b
 	return b
 }
@@ -115,6 +132,12 @@ func (h *history) acknowledge(b *batch, version uint64) {
 	defer h.mu.Unlock()
 	b.version = version
 	h.acked = append(h.acked, b)
+	if h.strict && version <= b.least {
+		h.wrong = append(h.wrong, fmt.Errorf("batch %s was acknowledged with version %d, and one of its groups had version %d before it began", b.id, version, b.least))
+	}
+	for _, group := range b.groups {
+		h.top[group] = max(h.top[group], version)
+	}
 }
 
 // fail sorts an error by what the error table says is true of the batch.
@@ -137,7 +160,31 @@ func (h *history) fail(b *batch, err error) {
 func (h *history) ackedCount() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.acked)
+	return h.forgotten + len(h.acked)
+}
+
+// forget lets go of what every node has been held against, so that a long run needs no more
+// memory than a short one: of the acknowledged batches it keeps the newest of each group and
+// some that are sent again later. Who shows another from here on shows what nobody wrote.
+func (h *history) forget(rng *rand.Rand, some int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	keep := make(map[*batch]bool)
+	for _, b := range h.newest() {
+		keep[b] = true
+	}
+	for range some {
+		keep[h.acked[rng.IntN(len(h.acked))]] = true
+	}
+	before := len(h.acked)
+	h.acked = slices.Clip(slices.DeleteFunc(h.acked, func(b *batch) bool { return !keep[b] }))
+	h.forgotten += before - len(h.acked)
+	h.refusals += len(h.refused)
+	clear(h.refused)
+	h.batches = make(map[string]*batch)
+	for _, b := range h.acked {
+		h.batches[string(b.id)] = b
+	}
 }
 
 // demote takes back every acknowledgement after a moment. Power that fails at

@@ -22,10 +22,11 @@ type links struct {
 	t       *testing.T
 	proxies []*proxy
 	// pids of the nodes, 0 while one is down.
-	pids [clusterNodes]atomic.Int64
-	// cut and slow are by sender and receiver.
-	cut  [clusterNodes][clusterNodes]atomic.Bool
-	slow [clusterNodes][clusterNodes]atomic.Int64 // delay of each piece, in nanoseconds
+	pids [maxNodes]atomic.Int64
+	// cut, slow and trickle are by sender and receiver.
+	cut     [maxNodes][maxNodes]atomic.Bool
+	slow    [maxNodes][maxNodes]atomic.Int64 // delay of each piece, in nanoseconds
+	trickle [maxNodes][maxNodes]atomic.Bool  // pieces of a few bytes
 }
 
 // proxy stands before one node.
@@ -39,10 +40,10 @@ type proxy struct {
 	closed   bool
 }
 
-func newLinks(t *testing.T) *links {
+func newLinks(t *testing.T, nodes int) *links {
 	t.Helper()
 	l := &links{t: t}
-	for node := range clusterNodes {
+	for node := range nodes {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -120,11 +121,22 @@ func (l *links) pump(from, to net.Conn, sender, receiver int) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		time.Sleep(time.Duration(l.slow[sender][receiver].Load()))
-		if _, err := to.Write(buf[:n]); err != nil {
-			return
+		for rest := buf[:n]; len(rest) > 0; {
+			piece := rest
+			if l.trickle[sender][receiver].Load() {
+				piece = rest[:min(len(rest), trickleBytes)]
+				time.Sleep(time.Millisecond)
+			}
+			if _, err := to.Write(piece); err != nil {
+				return
+			}
+			rest = rest[len(piece):]
 		}
 	}
 }
+
+// trickleBytes is what passes in a millisecond of a way that trickles.
+const trickleBytes = 48
 
 // whoHas finds the node whose process has the socket of an address, -1 if none has.
 func (l *links) whoHas(addr net.Addr) int {
@@ -138,7 +150,7 @@ func (l *links) whoHas(addr net.Addr) int {
 		if len(fields) < 10 || !strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) {
 			continue
 		}
-		for node := range clusterNodes {
+		for node := range l.pids {
 			if hasSocket(l.pids[node].Load(), "socket:["+fields[9]+"]") {
 				return node
 			}
@@ -162,10 +174,11 @@ func hasSocket(pid int64, socket string) bool {
 
 // heal lets everything pass.
 func (l *links) heal() {
-	for from := range clusterNodes {
-		for to := range clusterNodes {
+	for from := range maxNodes {
+		for to := range maxNodes {
 			l.cut[from][to].Store(false)
 			l.slow[from][to].Store(0)
+			l.trickle[from][to].Store(false)
 		}
 	}
 }

@@ -109,14 +109,15 @@ func (tr *transcript) String() string {
 	return tr.text.String()
 }
 
-// brief is what fits a test's output: the beginning, and how much more there is.
+// brief is what fits a test's output: the beginning, and the end, which says why.
 func (tr *transcript) brief() string {
-	const most = 3000
+	const first, last = 2000, 2000
 	text := tr.String()
-	if len(text) <= most {
+	if len(text) <= first+last {
 		return text
 	}
-	return fmt.Sprintf("%s... and %d lines more", text[:most], strings.Count(text[most:], "\n"))
+	left := text[first : len(text)-last]
+	return fmt.Sprintf("%s... %d lines ...%s", text[:first], strings.Count(left, "\n"), text[len(text)-last:])
 }
 
 // within fails the test when a channel stays open.

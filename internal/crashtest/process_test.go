@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // exitDamaged is the exit code that means "the server or its data is damaged".
@@ -53,12 +54,23 @@ func program(t *testing.T) string {
 	return path
 }
 
+// buildBreakable compiles the program that can be broken from outside.
+var buildBreakable = sync.OnceValues(func() (path string, err error) {
+	path = filepath.Join(binaryDir, "sheaf-breakable")
+	out, err := exec.Command("go", "build", "-tags", "failpoints", "-o", path, "github.com/sheafdb/sheaf/cmd/sheaf").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build cmd/sheaf with failpoints: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
 // process is `sheaf serve` as a process of its own.
 type process struct {
 	cmd    *exec.Cmd
 	stderr *transcript
 	ready  chan struct{} // closed when the ready line came or never will
 	addr   string        // valid after ready; empty when it never came
+	admin  string        // like addr
 	exited chan struct{}
 	code   int // valid after exited; -1 for a signal
 }
@@ -75,10 +87,17 @@ func serveArgs(dir, store string, more ...string) []string {
 // launch starts a program, which is or becomes `sheaf serve`, and does not wait.
 func launch(t *testing.T, path string, args ...string) *process {
 	t.Helper()
+	return launchIn(t, nil, path, args...)
+}
+
+// launchIn starts it with more in its environment.
+func launchIn(t *testing.T, env []string, path string, args ...string) *process {
+	t.Helper()
 	p := &process{
 		cmd: exec.Command(path, args...), stderr: &transcript{},
 		ready: make(chan struct{}), exited: make(chan struct{}),
 	}
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = p.stderr
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -97,14 +116,14 @@ func launch(t *testing.T, path string, args ...string) *process {
 	return p
 }
 
-var readyLine = regexp.MustCompile(` ready\b.* grpc (\S+) `)
+var readyLine = regexp.MustCompile(` ready\b.* grpc (\S+) .* admin (\S+) `)
 
 // follow reads standard output to its end and then collects the exit code.
 func (p *process) follow(stdout io.Reader) {
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
 		if match := readyLine.FindStringSubmatch(lines.Text()); match != nil && p.addr == "" {
-			p.addr = match[1]
+			p.addr, p.admin = match[1], match[2]
 			close(p.ready)
 		}
 	}
@@ -145,7 +164,11 @@ func (p *process) terminate(t *testing.T) int {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatal(err)
 	}
-	within(t, p.exited, "the end after SIGTERM")
+	select {
+	case <-p.exited:
+	case <-time.After(patience / 2):
+		t.Errorf("no end within %s of SIGTERM:\n%s", patience/2, p.trace(t))
+	}
 	return p.code
 }
 

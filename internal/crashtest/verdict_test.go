@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -21,18 +22,28 @@ type sight struct {
 // stamps, a part of its keys, or a value that its batch did not have.
 func look(t *testing.T, c *client.Client, h *history) map[int]sight {
 	t.Helper()
+	groups := make([]int, h.groups)
+	for i := range groups {
+		groups[i] = i
+	}
+	return lookAt(t, c, h, groups)
+}
+
+// lookAt does the same for some groups.
+func lookAt(t *testing.T, c *client.Client, h *history, groups []int) map[int]sight {
+	t.Helper()
 	seen := make(map[int]sight)
-	for from := 0; from < h.groups; from += keyGroups {
+	for some := range slices.Chunk(groups, keyGroups) {
 		var keys [][]byte
-		for group := from; group < min(from+keyGroups, h.groups); group++ {
+		for _, group := range some {
 			keys = append(keys, keysOf(group)...)
 		}
 		values, err := c.GetAll(t.Context(), keys)
 		if err != nil {
-			t.Fatalf("read the groups from %d on: %v", from, err)
+			t.Fatalf("read the groups from %d on: %v", some[0], err)
 		}
 		for i, item := range values.Items {
-			h.see(t, seen, from+i/keysPerGroup, item)
+			h.see(t, seen, some[i/keysPerGroup], item)
 		}
 	}
 	return seen
@@ -95,7 +106,7 @@ func (h *history) checkPresent(t *testing.T, seen map[int]sight) {
 func (h *history) settle(t *testing.T, c *client.Client) {
 	t.Helper()
 	for _, b := range h.unknown {
-		before := look(t, c, h)
+		before := lookAt(t, c, h, b.groups)
 		result, err := c.PutAll(t.Context(), b.entries(), client.WithRequestID(b.id))
 		if err != nil {
 			t.Errorf("settle batch %s: %v", b.id, err)

@@ -14,15 +14,14 @@ import (
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
-// task is for the applier: what is committed, and whose commands will never be applied or
-// are not heard of any more. All answers go through it, so that a proposal gets one.
+// task is for the applier: what is committed, and whose commands are not heard of any more. All answers go through it, so that a proposal gets one.
 type task struct {
 	apply *replica.Apply
 	// waiters has one for each entry of apply; p is nil where nobody here waits.
 	waiters []waiter
 	// buffers have the entries' data where it was made here.
-	buffers       []*wire.Buffer
-	lost, unknown []waiter
+	buffers []*wire.Buffer
+	unknown []waiter
 	// install has a state that takes the place of the group's.
 	install *replica.Append
 }
@@ -49,9 +48,6 @@ func (g *Group) runApply() {
 }
 
 func (g *Group) do(t *task) error {
-	for _, w := range t.lost {
-		w.p.settle(g.notLeader())
-	}
 	for _, w := range t.unknown {
 		w.p.settle(sheaf.Errorf(sheaf.OutcomeUnknown, "this node lost the lead of the group while the batch was on its way"))
 	}

@@ -73,7 +73,12 @@ type Config struct {
 	// this group's replicas may have changed. It must not wait.
 	Changed func()
 	// TailBytes of the newest log entries stay in memory for replicas that are behind.
-	TailBytes int64
+	// While one of them catches up from a state that it was sent, those behind that state do,
+	// up to TailMostBytes if that is more.
+	TailBytes, TailMostBytes int64
+	// ReceiveBytes bounds the log entries that another replica has sent and that are not in the
+	// log yet, or not applied, but for a single larger message; 0 is no bound.
+	ReceiveBytes int64
 	// Limits stamps retention and the number of rows into commands.
 	Limits sheaf.Limits
 	// Gate counts the bytes of commands whose callers have gone.
@@ -122,11 +127,16 @@ type Group struct {
 
 	office  atomic.Pointer[replica.Office] // never nil
 	alone   atomic.Bool                    // see replica.Core.Alone
+	only    atomic.Bool                    // see replica.Core.Only
 	applied atomic.Uint64                  // the last index applied
 	clock   atomic.Uint64                  // the largest version given
 	stateMS atomic.Uint64                  // the state's time
 	wallMS  atomic.Uint64                  // the largest time that nowMS returned
 	scans   atomic.Int64                   // that are open
+	reading atomic.Int64                   // callers in Current
+	// backlog are the bytes of the entries on their way to the log, and of those that wait to
+	// be applied beyond what the tail may have.
+	backlog atomic.Int64
 
 	copies    copies
 	cut       cutter
@@ -157,7 +167,7 @@ func Start(ctx context.Context, cfg Config) (*Group, error) {
 		failed:    make(chan struct{}),
 	}
 	meta := viewMeta(cfg.Store)
-	g.copies.g, g.copies.sending = g, make(map[string]int)
+	g.copies.g, g.copies.kept = g, make(map[string]*copied)
 	core, err := newCore(&cfg, g.copies.snapshot)
 	if err != nil {
 		return nil, store.Corruptf(cfg.Log.Dir(), "%v: acknowledged batches are missing", err)
@@ -213,9 +223,13 @@ func (g *Group) HandOver() {
 	if !g.Leads() {
 		return
 	}
-	g.inbox.add(func(n *news) { n.errands = append(n.errands, func() { g.loop.core.HandOver() }) })
-	for until := time.Now().Add(handOverTime); g.Leads() && !g.alone.Load() && time.Now().Before(until); {
-		time.Sleep(tickInterval / 10)
+	done := make(chan struct{})
+	g.inbox.add(func(n *news) { n.errands = append(n.errands, func() { g.loop.handOver(done) }) })
+	select {
+	case <-done:
+	case <-g.failed:
+	case <-g.loopDone:
+	case <-time.After(handOverTime):
 	}
 }
 
@@ -232,20 +246,14 @@ func (g *Group) Stop() {
 	g.copies.end()
 }
 
-// Receive takes messages of other replicas. It keeps their bytes.
-func (g *Group) Receive(messages []*pb.Message) {
-	g.inbox.add(func(n *news) {
-		if len(n.messages)+len(messages) <= maxMessages {
-			n.messages = append(n.messages, messages...)
-		}
-	})
-}
-
 // Leader returns the replica that leads, as far as this one knows; 0 is nobody.
 func (g *Group) Leader() uint64 { return g.office.Load().Leader }
 
 // Leads says whether this replica leads, as far as it knows.
 func (g *Group) Leads() bool { return g.office.Load().Leading }
+
+// Alone says that the group has no other voter, and so nobody else to lead it.
+func (g *Group) Alone() bool { return g.alone.Load() }
 
 // notLeader is the answer to a command that only a leader may take.
 func (g *Group) notLeader() error {

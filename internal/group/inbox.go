@@ -34,6 +34,7 @@ type inbox struct {
 type news struct {
 	reads    []*read
 	messages []*pb.Message
+	bytes    int64 // of the entries in messages
 	logged   []*replica.Append
 	applied  []task   // that are done
 	errands  []func() // other things to do on the loop
@@ -100,6 +101,33 @@ func (in *inbox) close() {
 	in.closed = true
 	in.mu.Unlock()
 	in.wake()
+}
+
+// Receive takes messages of other replicas. It keeps their bytes. Entries for which there is no
+// room are dropped, as the network may do: their leader finds out, and sends them again one
+// message after another.
+func (g *Group) Receive(messages []*pb.Message) {
+	g.inbox.add(func(n *news) {
+		state := len(messages) == 1 && messages[0].GetType() == pb.MsgSnap // its files are there
+		if len(n.messages)+len(messages) > maxMessages && !state {
+			return
+		}
+		for _, m := range messages {
+			size := entryBytes(m.GetEntries())
+			if waits := n.bytes + g.backlog.Load(); size > 0 && waits > 0 && g.cfg.ReceiveBytes > 0 && waits+size > g.cfg.ReceiveBytes {
+				continue
+			}
+			n.bytes += size
+			n.messages = append(n.messages, m)
+		}
+	})
+}
+
+func entryBytes(entries []*pb.Entry) (n int64) {
+	for _, e := range entries {
+		n += replica.EntryBytes(e)
+	}
+	return n
 }
 
 // propose hands a proposal to the loop and waits until it has its results, or an error in

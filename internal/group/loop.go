@@ -1,12 +1,17 @@
 package group
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/replica"
+	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -32,17 +37,24 @@ type loop struct {
 	shared bool
 	// appends and applies are on their way to the log and the state machine.
 	appends, applies int
+	// appending are the bytes of the Appends.
+	appending int64
 	// installing has a state that is put into its place; behind are Appends after it.
 	installing *replica.Append
 	behind     []*replica.Append
-	header     []byte
-	stampedMS  uint64 // the clock after the last command
-	closing    time.Time
+	// offered is the directory of a state that raft was given in this turn.
+	offered string
+	// leaving are closed when this replica does not lead any more.
+	leaving   []chan struct{}
+	header    []byte
+	stampedMS uint64 // the clock after the last command
+	closing   time.Time
 }
 
 // runLoop drives the replica: it tells it the news and does what that makes there is to do.
 func (g *Group) runLoop() {
 	defer close(g.loopDone)
+	defer g.endIfBroken()
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
 	for {
@@ -60,6 +72,20 @@ func (g *Group) runLoop() {
 	}
 }
 
+// endIfBroken ends the group when its core cannot go on.
+func (g *Group) endIfBroken() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	broken, ok := p.(*replica.Broken)
+	if !ok {
+		panic(p)
+	}
+	g.fail(fmt.Errorf("%w: %s: this disk is older than what the node has promised to the others, or lost some of it: replace the node by a new one (%w)",
+		store.ErrCorrupt, g.cfg.Log.Dir(), broken))
+}
+
 // turn takes the news.
 func (g *Group) turn() {
 	l := &g.loop
@@ -69,6 +95,7 @@ func (g *Group) turn() {
 	}
 	for _, a := range l.news.logged {
 		l.appends--
+		l.appending -= entryBytes(a.Entries)
 		l.core.Logged(a)
 		if a == l.installing {
 			g.installed()
@@ -82,14 +109,15 @@ func (g *Group) turn() {
 		l.core.Applied(t.apply)
 	}
 	for _, m := range l.news.messages {
-		l.core.Step(m)
+		if m.GetType() != pb.MsgSnap || g.takeState(m) {
+			l.core.Step(m)
+		}
 	}
 	for _, r := range l.news.reads {
-		l.token++
-		l.readers[l.token] = r
-		l.core.Read(l.token)
+		l.ask(r)
 	}
 	g.work()
+	g.dropState()
 	g.takeProposals()
 	g.work()
 	g.trim()
@@ -101,10 +129,13 @@ func (g *Group) trim() {
 	l := &g.loop
 	l.shared = l.shared || l.core.Others()
 	if l.shared {
-		l.core.Trim(g.cfg.TailBytes)
+		l.core.Trim(g.cfg.TailBytes, g.copies.needed())
+		most := max(g.cfg.TailBytes, g.cfg.TailMostBytes)
+		l.core.Trim(most, math.MaxUint64)
+		g.backlog.Store(l.appending + max(0, l.core.TailBytes()-most))
 		return
 	}
-	l.core.Trim(0)
+	l.core.Trim(0, math.MaxUint64)
 	for _, t := range l.news.applied {
 		for _, buffer := range t.buffers {
 			buffer.Release()
@@ -231,7 +262,7 @@ func (g *Group) work() {
 		if !any {
 			break
 		}
-		g.alone.Store(l.core.Alone()) // before anybody is sent anything
+		g.noteAlone() // before anybody is sent anything
 		if w.Office != nil {
 			g.takeOffice(w.Office)
 		}
@@ -242,15 +273,22 @@ func (g *Group) work() {
 			g.refuse(token)
 		}
 		for _, token := range w.Reads {
-			l.readers[token].serve()
-			delete(l.readers, token)
+			if r := l.readers[token]; r != nil { // else its caller has gone
+				r.serve()
+				delete(l.readers, token)
+			}
 		}
 		g.pass(&w)
 		if w.Append != nil {
 			g.append(w.Append)
 		}
 	}
-	g.alone.Store(l.core.Alone())
+	g.noteAlone()
+}
+
+func (g *Group) noteAlone() {
+	g.alone.Store(g.loop.core.Alone())
+	g.only.Store(g.loop.core.Only())
 }
 
 // append has a write made, in order. One with a state goes by way of the applier, which
@@ -258,6 +296,7 @@ func (g *Group) work() {
 func (g *Group) append(a *replica.Append) {
 	l := &g.loop
 	l.appends++
+	l.appending += entryBytes(a.Entries)
 	switch {
 	case a.Snapshot != nil:
 		l.installing = a
@@ -277,6 +316,7 @@ func (g *Group) installed() {
 	l.behind = nil
 	for _, a := range behind {
 		l.appends--
+		l.appending -= entryBytes(a.Entries)
 		g.append(a)
 	}
 }
@@ -293,8 +333,8 @@ func (g *Group) refuse(token replica.Token) {
 // pass gives the applier what is committed, and what will never be known.
 func (g *Group) pass(w *replica.Work) {
 	l := &g.loop
-	t := task{apply: w.Apply, lost: l.take(w.Lost), unknown: l.take(w.Unknown)}
-	if w.Apply == nil && len(t.lost)+len(t.unknown) == 0 {
+	t := task{apply: w.Apply, unknown: l.take(w.Unknown)}
+	if w.Apply == nil && len(t.unknown) == 0 {
 		return
 	}
 	if w.Apply != nil {
@@ -336,7 +376,26 @@ func (p *proposal) commit() {
 // takeOffice publishes who leads.
 func (g *Group) takeOffice(o *replica.Office) {
 	g.office.Store(o)
+	if !o.Leading {
+		g.loop.handedOver()
+	}
 	g.cfg.Logger.Info("leader changed", "group", g.cfg.ID, "leader", o.Leader, "term", o.Term, "here", o.Leading)
+}
+
+// handOver has another replica lead, if there is one; done is closed when this one does not, or
+// nobody else can.
+func (l *loop) handOver(done chan struct{}) {
+	l.leaving = append(l.leaving, done)
+	if !l.core.HandOver() {
+		l.handedOver()
+	}
+}
+
+func (l *loop) handedOver() {
+	for _, done := range l.leaving {
+		close(done)
+	}
+	l.leaving = nil
 }
 
 // drainPatience is how long a group that stops waits for what is on its way: a leader

@@ -145,12 +145,6 @@ func (p *proposal) size() (n int64) {
 // ticksOnly says that a proposal frees what has expired, and writes next to nothing.
 func (p *proposal) ticksOnly() bool { return p.cmds[0].Kind == wire.Tick }
 
-func refuseAll(proposals []*proposal, err error) {
-	for _, p := range proposals {
-		p.finish(err)
-	}
-}
-
 // waiter is one command of a proposal.
 type waiter struct {
 	p *proposal

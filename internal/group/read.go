@@ -8,6 +8,7 @@ import (
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
@@ -35,9 +36,6 @@ type ReadResult struct {
 	Held bool
 }
 
-// staleRetry is the wait advised when a replica is behind a session.
-const staleRetry = 50 * time.Millisecond
-
 // Read returns the keys as of one instant: at LINEARIZABLE of the newest state, which takes
 // a round with the other replicas unless this one is alone; at the other levels of this
 // replica's, and SEQUENTIAL refuses with STALE_REPLICA when that is older than After.
@@ -56,19 +54,11 @@ func (g *Group) Read(ctx context.Context, req ReadRequest) (_ ReadResult, err er
 	view := g.store.View()
 	defer view.Close() //nolint:errcheck // reading is over
 	meta := view.Meta()
-	if refusal := apply.CheckAfter(req.After, meta.Clock); refusal != nil {
+	switch held, refusal, err := apply.Readable(req.Keys, req.Level, req.After, view); {
+	case refusal != nil:
 		return ReadResult{}, refusal
-	}
-	if req.Level == sheaf.Sequential && req.After > meta.Clock {
-		return ReadResult{}, &sheaf.Error{
-			Code: sheaf.StaleReplica, RetryAfter: staleRetry,
-			Detail: fmt.Sprintf("after is %d but this replica is at %d", req.After, meta.Clock),
-		}
-	}
-	if req.Level != sheaf.Eventual {
-		if held, err := apply.AnyHeld(req.Keys, view); err != nil || held {
-			return ReadResult{Held: held}, readError(err)
-		}
+	case err != nil || held:
+		return ReadResult{Held: held}, readError(err)
 	}
 	counted := reservation{gate: g.cfg.Gate}
 	defer func() {
@@ -140,12 +130,12 @@ func (r *reservation) upTo(need int64) error {
 
 func (r *reservation) release() { r.gate.Release(r.bytes) }
 
-// timeOf is the time that expiry is judged by. A replica that is alone takes the wall clock,
-// because the state's own stands still while the disk does. With others a key must not
+// timeOf is the time that expiry is judged by. A replica without others takes the wall clock,
+// because the state's own stands still while the disk does. With others, learners too, a key must not
 // come back on another replica whose clock is behind: there only the state's counts, which
 // its leader moves when something is due.
 func (g *Group) timeOf(meta store.Meta) uint64 {
-	if g.alone.Load() {
+	if g.only.Load() {
 		return max(meta.NowMS, g.nowMS())
 	}
 	return meta.NowMS
@@ -153,23 +143,58 @@ func (g *Group) timeOf(meta store.Meta) uint64 {
 
 // timeNow is timeOf the state as it is, without a view.
 func (g *Group) timeNow() uint64 {
-	if g.alone.Load() {
+	if g.only.Load() {
 		return g.nowMS()
 	}
 	return g.stateMS.Load()
 }
 
 // read is a linearizable read that waits until the state may be looked at.
-type read struct{ done chan error }
+type read struct {
+	done chan error
+	// What follows is the loop's: token is 0 before the core has it, gone says that nobody waits.
+	token replica.Token
+	gone  bool
+}
 
 func (r *read) serve()         { r.done <- nil }
 func (r *read) fail(err error) { r.done <- err }
 
+// maxReaders bounds the reads that wait: without a leader they are released by nobody.
+const maxReaders = 1 << 16
+
+// ask gives a read to the core, if somebody still waits for it.
+func (l *loop) ask(r *read) {
+	if r.gone {
+		return
+	}
+	l.token++
+	r.token = l.token
+	l.readers[r.token] = r
+	l.core.Read(r.token)
+}
+
+// sweepReads is how many reads that nobody waits for the core may hold.
+const sweepReads = 1 << 10
+
+// leave withdraws a read whose caller has gone. The core is told of many at a time.
+func (l *loop) leave(r *read) {
+	r.gone = true
+	delete(l.readers, r.token)
+	if l.core.Reads() > 2*len(l.readers)+sweepReads {
+		l.core.ForgetReads(func(token replica.Token) bool { return l.readers[token] == nil })
+	}
+}
+
 // Current returns when this replica's state has all that was acknowledged before the call.
-// It waits for a leader for as long as ctx allows.
+// It waits for a leader for as long as ctx allows. One too many is refused with RATE_LIMITED.
 func (g *Group) Current(ctx context.Context) error {
 	if g.alone.Load() {
 		return nil
+	}
+	defer g.reading.Add(-1)
+	if g.reading.Add(1) > maxReaders {
+		return &sheaf.Error{Code: sheaf.RateLimited, Detail: "too many reads wait for the group's leader", RetryAfter: 100 * time.Millisecond}
 	}
 	r := &read{done: make(chan error, 1)}
 	g.inbox.add(func(n *news) { n.reads = append(n.reads, r) })
@@ -180,6 +205,7 @@ func (g *Group) Current(ctx context.Context) error {
 		return sheaf.Errorf(sheaf.Draining, "the node failed and is about to end")
 	case <-g.loopDone:
 	case <-ctx.Done():
+		g.inbox.add(func(n *news) { n.errands = append(n.errands, func() { g.loop.leave(r) }) })
 		return &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err(), Detail: "the group did not confirm its leader in time"}
 	}
 	return sheaf.Errorf(sheaf.Draining, "the node is shutting down")

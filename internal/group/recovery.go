@@ -21,8 +21,19 @@ func Seed(s store.Store, voters []uint64) error {
 	if viewMeta(s).Index > 0 {
 		return nil
 	}
-	var out store.Mutations
-	return applyOwn(s, &pb.ConfState{Voters: voters}, firstIndex, 1, &out)
+	return Begin(s, store.Meta{Index: firstIndex, Term: 1}, voters)
+}
+
+// Begin gives a state its Meta, and its group's replicas, as the last that is done to it before
+// a group begins with it.
+func Begin(s store.Store, meta store.Meta, voters []uint64) error {
+	data, err := proto.Marshal(&pb.ConfState{Voters: voters})
+	if err != nil {
+		return err
+	}
+	out := store.Mutations{Meta: meta}
+	out.Set(store.Own, replicasKey, nil, data)
+	return s.Apply(&out)
 }
 
 // firstIndex is that of the entry which a new group begins with.
@@ -97,10 +108,10 @@ func (r *Recovery) remember(e wal.Entry) {
 	if e.Index > r.applied {
 		return
 	}
-	r.bytes += int64(len(e.Body))
+	r.bytes += replica.EntryBytes(r.entries[len(r.entries)-1])
 	n := 0
 	for ; n < len(r.entries)-1 && r.bytes > r.keep; n++ {
-		r.bytes -= int64(len(r.entries[n].GetData()))
+		r.bytes -= replica.EntryBytes(r.entries[n])
 	}
 	r.entries = r.entries[n:]
 }

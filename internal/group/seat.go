@@ -135,3 +135,26 @@ func (s *seat) Copy(dir string) (store.Copied, error) {
 	defer s.exit(t)
 	return t.Copy(dir)
 }
+
+// Image returns an image whose Close leaves the store.
+func (s *seat) Image() (store.Image, error) {
+	t := s.enter()
+	image, err := t.Image()
+	if err != nil {
+		s.exit(t)
+		return nil, err
+	}
+	return &seatImage{Image: image, seat: s, tenant: t}, nil
+}
+
+type seatImage struct {
+	store.Image
+	seat   *seat
+	tenant *tenant
+}
+
+func (i *seatImage) Close() error {
+	err := i.Image.Close()
+	i.seat.exit(i.tenant)
+	return err
+}

@@ -42,20 +42,17 @@ func (g *Group) Collect(ctx context.Context, req CollectRequest) (_ []apply.Seen
 	return seen, counted.bytes, nil
 }
 
-// Verdict asks this group, an attempt's home, what became of it. late: the leader's clock must
-// be moved past the deadline by a Tick first, for a verdict that only a clock gives must be
-// true for good; until then there is none.
+// Verdict asks this group, an attempt's home, what became of it. late: it is undecided although
+// this node's clock is past the deadline. A Tick moves the group's there, unless its leader's
+// clock is behind: a verdict that only a clock gives must be true for good.
 func (g *Group) Verdict(ctx context.Context, holder wire.Holder) (_ apply.Result, late bool, err error) {
 	if err := g.Current(ctx); err != nil {
 		return apply.Result{}, false, err
 	}
 	view := g.store.View()
 	defer view.Close() //nolint:errcheck // reading is over
-	if view.Meta().NowMS <= holder.DeadlineMS && g.nowMS() > holder.DeadlineMS {
-		return apply.Result{}, true, nil
-	}
 	result, err := apply.Status(holder.RequestID, holder.Attempt, holder.DeadlineMS, holder.RetentionMS, view)
-	return result, false, readError(err)
+	return result, result.Outcome == apply.Undecided && g.nowMS() > holder.DeadlineMS, readError(err)
 }
 
 // Overdue returns what coordinators should have finished in this group by now, at most so
@@ -65,6 +62,24 @@ func (g *Group) Overdue(most int) (apply.Overdue, error) {
 	defer view.Close() //nolint:errcheck // reading is over
 	found, err := apply.FindOverdue(g.nowMS(), most, view)
 	return found, readError(err)
+}
+
+// maxPrepared bounds what Prepared counts.
+const maxPrepared = 1024
+
+// Prepared counts the attempts that hold keys in this replica's state. Reservations of readers
+// do not count: one whose reader has gone stays, and is over, until its key is written.
+func (g *Group) Prepared() int {
+	view := g.store.View()
+	defer view.Close() //nolint:errcheck // reading is over
+	if view.Meta().Held == 0 {
+		return 0
+	}
+	found, err := apply.FindOverdue(math.MaxUint64, maxPrepared, view)
+	if err != nil { // who needs the state will be told
+		return 0
+	}
+	return len(found.Attempts)
 }
 
 // Attempts returns the attempts that have prepared something in the newest state.

@@ -2,10 +2,8 @@ package group
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
-	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -20,92 +18,8 @@ import (
 //	leader    raft wants a snapshot ─► copies.make ─► Send(MsgSnap): files, then the message
 //	follower  files ─► Receive(MsgSnap) ─► raft accepts ─► applier: install ─► journal
 //
-// What raft does not accept stays in its directory until the node starts again.
-
-// copies keeps the newest copy for as long as replicas may want it.
-type copies struct {
-	g       *Group
-	mu      sync.Mutex
-	current *pb.Snapshot
-	made    time.Time
-	making  bool
-	// sending counts those on their way, by directory.
-	sending map[string]int
-	running sync.WaitGroup
-}
-
-// copyAge is how long a copy is given to replicas that ask.
-const copyAge = time.Minute
-
-// snapshot is the replica's Snapshotter: it never waits.
-func (c *copies) snapshot() (*pb.Snapshot, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	core := c.g.loop.core
-	first := core.Status().First
-	// A replica does not take a state in which it is none of the group's.
-	if s := c.current; s != nil && s.GetMetadata().GetIndex()+1 >= first && time.Since(c.made) < copyAge &&
-		s.GetMetadata().GetConfState().Equivalent(core.Conf()) == nil {
-		c.sending[string(s.GetData())]++
-		return s, nil
-	}
-	if !c.making {
-		c.making = true
-		c.running.Go(c.make)
-	}
-	return nil, raft.ErrSnapshotTemporarilyUnavailable
-}
-
-func (c *copies) make() {
-	g := c.g
-	began, dir := time.Now(), g.cfg.Place.ForCopy()
-	snapshot, err := g.copyTo(dir)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.making = false
-	if err != nil {
-		g.cfg.Logger.Error("copy the state for a replica that is behind", "group", g.cfg.ID, "err", err)
-		g.cfg.Place.Discard(nil, dir)
-		return
-	}
-	g.cfg.Logger.Info("state copied for a replica that is behind", "group", g.cfg.ID,
-		"index", snapshot.GetMetadata().GetIndex(), "took_ms", time.Since(began).Milliseconds())
-	c.discard()
-	c.current, c.made = snapshot, time.Now()
-}
-
-// discard removes the copy there is, or leaves that to whoever sends it.
-func (c *copies) discard() {
-	if c.current == nil {
-		return
-	}
-	dir := string(c.current.GetData())
-	c.current = nil
-	if c.sending[dir] == 0 {
-		c.g.cfg.Place.Discard(nil, dir)
-	}
-}
-
-// sent notes that one sending of a copy has ended.
-func (c *copies) sent(dir string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sending[dir]--; c.sending[dir] > 0 {
-		return
-	}
-	delete(c.sending, dir)
-	if c.current == nil || string(c.current.GetData()) != dir {
-		c.g.cfg.Place.Discard(nil, dir)
-	}
-}
-
-// end waits for the copy that is made, and removes the last.
-func (c *copies) end() {
-	c.running.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.discard()
-}
+// What raft does not accept is discarded, and so is a state that comes while another is
+// installed: its leader finds out how far this replica is, as if it had been lost.
 
 // copyTo makes a copy and describes it to raft.
 func (g *Group) copyTo(dir string) (*pb.Snapshot, error) {
@@ -136,6 +50,31 @@ func (g *Group) Unreachable(to uint64) {
 	g.inbox.add(func(n *news) {
 		n.errands = append(n.errands, func() { g.loop.core.Unreachable(to) })
 	})
+}
+
+// takeState says whether raft is to be given a state that was received: one at a time.
+func (g *Group) takeState(m *pb.Message) bool {
+	l, dir := &g.loop, string(m.GetSnapshot().GetData())
+	if l.installing != nil || l.offered != "" {
+		g.discardLater(dir)
+		return false
+	}
+	l.offered = dir
+	return true
+}
+
+// dropState discards the state that raft was given in this turn, if it did not accept it.
+func (g *Group) dropState() {
+	l := &g.loop
+	if l.offered != "" && (l.installing == nil || string(l.installing.Snapshot.GetData()) != l.offered) {
+		g.discardLater(l.offered)
+	}
+	l.offered = ""
+}
+
+// discardLater is for the loop, which does not wait for a disk.
+func (g *Group) discardLater(dir string) {
+	g.copies.running.Go(func() { g.cfg.Place.Discard(nil, dir) })
 }
 
 // install puts a state that was received in the place of the group's, and has the log

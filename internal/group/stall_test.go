@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wire"
@@ -140,5 +142,32 @@ func TestKeysExpireWhileTheStateStandsStill(t *testing.T) {
 	defer scanner.Close()
 	if scanner.Next() {
 		t.Errorf("a scan shows %q", scanner.Item().Key)
+	}
+}
+
+// TestALearnerAndItsLeaderJudgeExpiryAlike: a leader that is the only voter has another beside
+// it who serves reads too, by the state's time.
+func TestALearnerAndItsLeaderJudgeExpiryAlike(t *testing.T) {
+	r := newRig(t, "memory")
+	learner, add := uint64(2), pb.ConfChangeAddLearnerNode
+	if err := r.group.Change(t.Context(), &pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{Type: &add, NodeId: &learner}}}); err != nil {
+		t.Fatal(err)
+	}
+	e := put("a", "1")
+	e.TTLMS = 50
+	r.commit(r.command("", e))
+	r.group.Stop() // nothing moves the state's clock any more
+	defer func() {
+		r.journal.Close()
+		if err := errors.Join(r.log.Close(), r.store.Close()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if !r.group.Alone() {
+		t.Error("a learner counts as a voter")
+	}
+	r.nowMS.Add(50)
+	if _, version := r.get("a"); version == 0 {
+		t.Error("the key has expired at the leader, and not for the learner")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -30,6 +31,16 @@ type trio struct {
 	members   [3]*member
 	cut       [4][4]atomic.Bool // from, to
 	clock     atomic.Int64
+	tailMost  int64
+	receive   int64
+	// logFS, if not nil, puts something between a log and its disk.
+	logFS func(*member) vfs.FS
+	// slow, if not nil, is called before a state arrives.
+	slow func()
+	// adopt, if not nil, is called before a state is put in its place.
+	adopt func()
+	// fatal, if not nil, is told why a replica must end.
+	fatal func(*member, error)
 }
 
 // member is one replica with its disk. It is its group's Place.
@@ -49,10 +60,14 @@ type member struct {
 
 func newTrio(t *testing.T, kind string, tailBytes int64) *trio {
 	t.Helper()
-	tr := &trio{t: t, kind: kind, tailBytes: tailBytes}
+	return startTrio(t, &trio{t: t, kind: kind, tailBytes: tailBytes})
+}
+
+func startTrio(t *testing.T, tr *trio) *trio {
+	t.Helper()
 	for i := range tr.members {
 		m := &member{trio: tr, id: uint64(i + 1), dir: "store"}
-		m.rig = &rig{t: t, fs: vfs.NewCrashableMem(), kind: kind, limits: sheaf.DefaultLimits(), logMax: 256 << 20, gate: admission.NewGate(1 << 30)}
+		m.rig = &rig{t: t, fs: vfs.NewCrashableMem(), kind: tr.kind, limits: sheaf.DefaultLimits(), logMax: 256 << 20, gate: admission.NewGate(1 << 30)}
 		tr.members[i] = m
 	}
 	for _, m := range tr.members {
@@ -94,7 +109,11 @@ func (m *member) start() {
 	recovery := NewRecovery(1, r.store, m.trio.tailBytes, logger)
 	recovery.Adopted(m.adopted)
 	var err error
-	r.log, err = wal.Open(wal.Config{FS: r.fs, Dir: "log", SegmentBytes: 64 << 10, Found: recovery.Found, Logger: logger}, recovery.Visit)
+	fs := vfs.FS(r.fs)
+	if m.trio.logFS != nil {
+		fs = m.trio.logFS(m)
+	}
+	r.log, err = wal.Open(wal.Config{FS: fs, Dir: "log", SegmentBytes: 64 << 10, Found: recovery.Found, Logger: logger}, recovery.Visit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,10 +125,15 @@ func (m *member) start() {
 	r.lives++
 	g, err := Start(context.Background(), Config{
 		ID: 1, Replica: m.id, Store: r.store, Log: r.log, Journal: r.journal, Saved: saved, Incarnation: r.lives,
-		Send: m.send, Place: m, TailBytes: m.trio.tailBytes, Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
+		Send: m.send, Place: m, TailBytes: m.trio.tailBytes, TailMostBytes: m.trio.tailMost, ReceiveBytes: m.trio.receive, Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
 		Room: func() error { return nil }, Free: func() int64 { return -1 },
-		Now:    func() time.Time { return time.Now().Add(time.Duration(m.trio.clock.Load())) },
-		Fatal:  func(err error) { panic(fmt.Sprintf("replica %d failed: %v", m.id, err)) },
+		Now: func() time.Time { return time.Now().Add(time.Duration(m.trio.clock.Load())) },
+		Fatal: func(err error) {
+			if m.trio.fatal == nil {
+				panic(fmt.Sprintf("replica %d failed: %v", m.id, err))
+			}
+			m.trio.fatal(m, err)
+		},
 		Logger: logger,
 	})
 	if err != nil {
@@ -168,6 +192,9 @@ func (m *member) sendState(to *member, one *pb.Message) {
 	if from == nil {
 		return
 	}
+	if m.trio.slow != nil {
+		m.trio.slow()
+	}
 	ok := g != nil && !m.trio.cut[m.id][to.id].Load()
 	if ok {
 		dir := to.ForCopy()
@@ -225,6 +252,9 @@ func (m *member) ForCopy() string {
 }
 
 func (m *member) Adopt(dir string, index uint64) (store.Store, error) {
+	if m.trio.adopt != nil {
+		m.trio.adopt()
+	}
 	s := m.openStore(dir)
 	m.mu.Lock()
 	m.dir, m.adopted, m.rig.store = dir, index, s
@@ -437,4 +467,30 @@ func TestAStateIsTakenOverWhileItIsReadFrom(t *testing.T) {
 	if err := scanner.Err(); err != nil || n != 20 {
 		t.Errorf("the scan had %d keys, %v", n, err)
 	}
+}
+
+// TestAnOldCopyOfADiskEndsTheReplica, in one line: the others count on what it has promised.
+func TestAnOldCopyOfADiskEndsTheReplica(t *testing.T) {
+	ended := make(chan error, 3)
+	tr := startTrio(t, &trio{t: t, kind: "memory", tailBytes: 1 << 20, fatal: func(_ *member, err error) { ended <- err }})
+	tr.put("a", "1")
+	m := tr.members[tr.leader(nil).id%3]
+	m.mustHave("a", "1")
+	old := m.rig.fs.CrashClone(vfs.CrashCloneCfg{})
+	for i := range 20 {
+		tr.put("a", fmt.Sprint(i))
+	}
+	m.mustHave("a", "19")
+	m.crash()
+	m.rig.fs = old
+	m.start()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "older") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("it says: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on with an old disk")
+	}
+	tr.put("b", "1") // the others go on
 }

@@ -21,8 +21,23 @@ import (
 )
 
 // tailBytes is how much of the newest log entries stays in memory for nodes that are a
-// little behind.
-const tailBytes = 64 << 20
+// little behind: divided by the groups, but of each at least leastTailBytes.
+const (
+	tailBytes      = 64 << 20
+	leastTailBytes = 4 << 20
+	// tailMostBytes is how much does while a node catches up from a state, divided likewise. A
+	// state travels with at most 128 MiB/s: one of 10 GiB may be followed by 6 MiB of batches a
+	// second.
+	tailMostBytes      = 512 << 20
+	leastTailMostBytes = 64 << 20
+)
+
+// receiveBytes is how much may wait that the leaders of the node's groups have sent, divided by
+// the groups too.
+const (
+	receiveBytes      = 256 << 20
+	leastReceiveBytes = 32 << 20
+)
 
 // groupsOf settles how many groups there are: a new node is told, another knows.
 func (n *Node) groupsOf() error {
@@ -61,6 +76,8 @@ func (n *Node) join(ctx context.Context) error {
 		return n.beOne()
 	case id.Cluster == "":
 		return nil // a node alone that nobody can join
+	case id.Known != nil && !slices.ContainsFunc(id.Known, n.isSelf):
+		return fmt.Errorf("the data directory %s is that of a node that was removed from its cluster: empty it to join again, under a new number", n.dir.path)
 	case members != nil && !sameMembers(members, id.Members):
 		return fmt.Errorf("the data directory %s belongs to a cluster that began with other members: start without --cluster, or choose another --data-dir", n.dir.path)
 	case n.cfg.Node != "" && n.cfg.Node != id.self().Name:
@@ -74,16 +91,33 @@ func (n *Node) join(ctx context.Context) error {
 		return err
 	}
 	n.bridge.Formed(id.Cluster, known)
+	if own := id.self().Addr; movedFrom(own, n.cfg.PeerAddr) {
+		n.opts.Logger.Warn("the other members reach this node at another address than it listens on: an address is that of the beginning, so replace the node to change it",
+			"known", own, "peer_addr", n.cfg.PeerAddr)
+	}
 	return nil
+}
+
+// movedFrom says whether nobody will find a node at what it is told to listen on. An address of
+// all interfaces may be the known one too.
+func movedFrom(known, listens string) bool {
+	if listens == "" || listens == known {
+		return false
+	}
+	host, port, err := net.SplitHostPort(listens)
+	_, knownPort, knownErr := net.SplitHostPort(known)
+	if err != nil || knownErr != nil {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return port != knownPort || host != "" && (ip == nil || !ip.IsUnspecified())
 }
 
 // beOne makes a node that is alone a cluster of one, which others can join.
 func (n *Node) beOne() error {
 	id := &n.dir.identity
-	addr := n.cfg.PeerAddr
-	if addr == "" {
-		addr = defaultPeerAddr
-	}
+	n.begins.Store(n.dir.fresh)
+	addr := cmp.Or(n.cfg.PeerAddr, defaultPeerAddr)
 	me := cluster.Member{ID: id.ID, Name: n.cfg.Node, Addr: addr, Disk: id.NodeID}
 	id.Members = []cluster.Member{me}
 	id.Cluster = cluster.NameOf(id.Members, id.Groups)
@@ -155,7 +189,7 @@ func (n *Node) connect(members []cluster.Member) error {
 	id := &n.dir.identity
 	at := slices.IndexFunc(members, func(m cluster.Member) bool { return m.ID == id.ID })
 	if at < 0 {
-		return fmt.Errorf("the data directory %s is that of a node that was removed from its cluster: empty it to join again, under a new number", n.dir.path)
+		return fmt.Errorf("the data directory %s does not say which member the node is", n.dir.path)
 	}
 	addr := cmp.Or(n.cfg.PeerAddr, members[at].Addr)
 	serverTLS, clientTLS, err := loadPeerTLS(n.cfg.PeerTLS)
@@ -169,7 +203,7 @@ func (n *Node) connect(members []cluster.Member) error {
 	n.ports.peer = listener
 	n.bridge = cluster.NewBridge(cluster.Config{
 		Self:    peer.Identity{ID: id.ID, Name: members[at].Name, Disk: id.NodeID},
-		Members: members, Groups: id.Groups, Admit: n.admit, Answer: n.answer, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
+		Members: members, Groups: id.Groups, Gate: n.gate, Admit: n.admit, Store: n.cfg.Store, Answer: n.answer, Foreign: n.foreign, ServerTLS: serverTLS, ClientTLS: clientTLS, FS: n.opts.FS, Logger: n.opts.Logger,
 	})
 	n.run("peer", func() error { return n.bridge.Server().Serve(listener) })
 	return nil
@@ -218,7 +252,21 @@ func (n *Node) tailBytes() int64 {
 	if n.opts.TailBytes > 0 {
 		return n.opts.TailBytes
 	}
-	return tailBytes
+	return max(tailBytes/int64(n.dir.identity.Groups), leastTailBytes)
+}
+
+func (n *Node) tailMostBytes() int64 {
+	if n.bridge == nil {
+		return 0
+	}
+	if n.opts.TailBytes > 0 {
+		return n.opts.TailBytes
+	}
+	return max(tailMostBytes/int64(n.dir.identity.Groups), leastTailMostBytes)
+}
+
+func (n *Node) receiveBytes() int64 {
+	return max(receiveBytes/int64(n.dir.identity.Groups), leastReceiveBytes)
 }
 
 // sender is how a group reaches its other replicas; nil when it has none.

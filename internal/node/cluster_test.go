@@ -278,6 +278,7 @@ func TestANodeFarBehindGetsAState(t *testing.T) {
 		t.Run(store, func(t *testing.T) {
 			tr := newTrio(t, store, 1)
 			tr.put(0, "large", strings.Repeat("x", 3<<20))
+			states := 0
 			for i := range tr.nodes {
 				tr.stop(i)
 				for k := range 10 {
@@ -286,12 +287,15 @@ func TestANodeFarBehindGetsAState(t *testing.T) {
 				tr.start(i)
 				tr.mustHave(i, "9", fmt.Sprint(i))
 				tr.mustHave(i, "large", strings.Repeat("x", 3<<20))
-				if tr.nodes[i].hosted[0].place.state.Adopted == 0 {
-					t.Errorf("node %d caught up without a state", i+1)
+				if tr.nodes[i].hosted[0].place.state.Adopted > 0 {
+					states++
 				}
 				tr.stop(i)
 				tr.start(i)
 				tr.mustHave(i, "9", fmt.Sprint(i))
+			}
+			if states == 0 { // after the first the others keep more for a while
+				t.Error("all caught up without a state")
 			}
 		})
 	}

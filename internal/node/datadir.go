@@ -25,6 +25,7 @@ import (
 //	LOCK     held by the process; PID names it
 //	NODE     the identity, written once the log and the store exist
 //	FORMING  in its place while the first nodes of a cluster meet
+//	RESTORING while a backup is restored: with it no node starts
 //	STATE    which directory is the store, if it is not store/
 //	group-N/ STATE and store of the groups after the first, which is above
 //	BALLAST  space set aside for a full disk (see diskGuard)
@@ -81,8 +82,8 @@ const (
 	ballastFile  = "BALLAST"
 )
 
-// openDataDir creates, locks and checks a data directory.
-func openDataDir(fs vfs.FS, path, kind string) (*dataDir, error) {
+// lockDataDir creates and locks a data directory.
+func lockDataDir(fs vfs.FS, path string) (*dataDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("resolve the data directory: %w", err)
@@ -97,6 +98,15 @@ func openDataDir(fs vfs.FS, path, kind string) (*dataDir, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the data directory %s is in use by another process (%s): stop that one, or choose another with --data-dir", path, d.owner())
+	}
+	return d, nil
+}
+
+// openDataDir creates, locks and checks a data directory.
+func openDataDir(fs vfs.FS, path, kind string) (*dataDir, error) {
+	d, err := lockDataDir(fs, path)
+	if err != nil {
+		return nil, err
 	}
 	if err := d.check(kind); err != nil {
 		return nil, errors.Join(err, d.close())
@@ -128,6 +138,9 @@ func (d *dataDir) owner() string {
 // check reads the identity and refuses a directory that does not hold what it
 // says, or holds what nobody says.
 func (d *dataDir) check(kind string) error {
+	if err := d.checkWhole(); err != nil {
+		return err
+	}
 	hasLog, err := d.holds(d.logDir(), ".wal")
 	if err != nil {
 		return err

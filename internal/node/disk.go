@@ -91,19 +91,38 @@ func (g *diskGuard) watch() {
 	g.watching.Go(func() {
 		ticker := time.NewTicker(diskEvery)
 		defer ticker.Stop()
+		var handed time.Time
 		for {
 			select {
 			case <-g.stopping:
 				return
 			case <-ticker.C:
-				if g.check() {
-					for _, h := range g.node.hosted {
-						h.group.Cut() // what it frees may be enough
-					}
+			}
+			if g.check() {
+				for _, h := range g.node.hosted {
+					h.group.Cut() // what it frees may be enough
 				}
+			}
+			if g.node.gate.NoSpace() && time.Since(handed) > handOverEvery {
+				g.node.handOver()
+				handed = time.Now()
 			}
 		}
 	})
+}
+
+// handOverEvery is how often a node without space hands over what it leads.
+const handOverEvery = time.Second
+
+// handOver has others lead, who may have space: a leader that can write nothing would keep
+// its groups from writing anywhere.
+func (n *Node) handOver() {
+	for _, h := range n.hosted {
+		if h.group.Leads() && !h.group.Alone() {
+			n.opts.Logger.Info("handing the lead of a group over, for want of space", "group", h.id)
+			h.group.HandOver()
+		}
+	}
 }
 
 func (g *diskGuard) stop() {

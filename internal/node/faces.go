@@ -172,7 +172,7 @@ func (n *Node) sample() telemetry.NodeSample {
 		s.DurableIndex += g.Durable
 		s.Clock = max(s.Clock, g.Meta.Clock)
 		s.RequestIDs += g.Meta.Rows
-		s.Groups = append(s.Groups, telemetry.GroupSample{ID: h.id, Leads: h.group.Leads()})
+		s.Groups = append(s.Groups, telemetry.GroupSample{ID: h.id, Leads: h.group.Leads(), Prepared: h.group.Prepared()})
 	}
 	return s
 }

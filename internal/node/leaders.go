@@ -57,6 +57,9 @@ func (n *Node) balance(ctx context.Context) error {
 
 // TransferLeader has a node lead a group, and returns when it does.
 func (n *Node) TransferLeader(ctx context.Context, group uint64, name string) error {
+	if err := n.gate.Read(); err != nil {
+		return err
+	}
 	if group < 1 || group > uint64(len(n.hosted)) {
 		return sheaf.Invalid("group", "is %d: the groups are 1 to %d", group, len(n.hosted))
 	}

@@ -9,7 +9,6 @@ import (
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
-	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/cluster"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/wire"
@@ -55,6 +54,9 @@ func (n *Node) watchMembers() {
 		}
 		if time.Since(balanced) >= balanceEvery {
 			balanced = time.Now()
+			if err := n.askWhetherRemoved(n.life); err != nil {
+				n.opts.Logger.Warn("leave the cluster", "err", err)
+			}
 			if err := n.balance(n.life); err != nil && n.life.Err() == nil {
 				n.opts.Logger.Warn("spread the leads of the groups", "err", err)
 			}
@@ -63,6 +65,9 @@ func (n *Node) watchMembers() {
 }
 
 func (n *Node) followMembers(ctx context.Context) error {
+	if n.left.Load() {
+		return nil
+	}
 	members, err := n.hosted[0].group.Members()
 	if err != nil {
 		return err
@@ -73,13 +78,18 @@ func (n *Node) followMembers(ctx context.Context) error {
 	if members.Last == 0 {
 		return nil // it joins: its state is on the way
 	}
-	n.bridge.Update(members.All)
-	if err := n.remember(members.All); err != nil {
+	leaving, err := n.leaving(ctx, members)
+	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(members.All, func(m wire.Member) bool { return m.ID == n.dir.identity.ID }) {
-		if n.swapState(stateServing, stateRemoved) {
-			n.opts.Logger.Error("this node is no member of the cluster any more: stop it", "cluster", n.dir.identity.Cluster)
+	n.bridge.Update(members.Last, members.All, leaving)
+	if err := n.remember(slices.Concat(members.All, leaving)); err != nil {
+		return err
+	}
+	if me := n.isSelf; !slices.ContainsFunc(members.All, me) {
+		n.refuseClients()
+		if !slices.ContainsFunc(leaving, me) {
+			return n.leave()
 		}
 	}
 	var errs []error
@@ -87,6 +97,31 @@ func (n *Node) followMembers(ctx context.Context) error {
 		errs = append(errs, n.adjust(ctx, h, members.All))
 	}
 	return errors.Join(errs...)
+}
+
+// leaving are those that were removed and of whom a group here still has a replica.
+func (n *Node) leaving(ctx context.Context, members wire.Members) (leaving []cluster.Member, err error) {
+	if len(members.Left) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	needed := make(map[uint64]bool)
+	for _, h := range n.hosted {
+		report, err := h.group.Replicas(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range slices.Concat(report.Voters, report.Learners) {
+			needed[id] = true
+		}
+	}
+	for _, m := range members.Left {
+		if needed[m.ID] {
+			leaving = append(leaving, m)
+		}
+	}
+	return leaving, nil
 }
 
 // beginTable enters the first members, in the order of their numbers.
@@ -113,32 +148,6 @@ func (n *Node) propose(ctx context.Context, cmd *wire.Command) (id uint64, err e
 		return 0, result.Refused
 	}
 	return result.Version, nil
-}
-
-// admit is what another node's wish to join comes to.
-func (n *Node) admit(ctx context.Context, m cluster.Member) (cluster.Welcome, error) {
-	if !n.up.Load() {
-		return cluster.Welcome{}, errors.New("this node does not serve yet: try again")
-	}
-	members, err := n.hosted[0].group.Members()
-	if err != nil {
-		return cluster.Welcome{}, err
-	}
-	if members.Last == 0 || members.Last < uint64(len(n.dir.identity.Members)) {
-		return cluster.Welcome{}, errors.New("the cluster is only just beginning: try again")
-	}
-	id, err := n.joinMember(ctx, m)
-	if err != nil {
-		return cluster.Welcome{}, err
-	}
-	if err := n.hosted[0].group.Current(ctx); err != nil {
-		return cluster.Welcome{}, err
-	}
-	if members, err = n.hosted[0].group.Members(); err != nil {
-		return cluster.Welcome{}, err
-	}
-	n.changed()
-	return cluster.Welcome{ID: id, Groups: n.dir.identity.Groups, Store: n.cfg.Store, Members: members.All}, nil
 }
 
 // remember keeps where the members are, for the next start.
@@ -220,67 +229,4 @@ func safeWithout(report replica.Report, gone uint64) bool {
 		}
 	}
 	return left > 0 && active > left/2
-}
-
-// joinCluster makes a new node a member of a cluster that is there.
-func (n *Node) joinCluster(ctx context.Context) error {
-	id := &n.dir.identity
-	if err := n.dir.forming(); err != nil {
-		return err
-	}
-	id.ID = 0
-	me := cluster.Member{Name: n.cfg.Node, Addr: n.cfg.PeerAddr, Disk: id.NodeID}
-	if err := n.connect([]cluster.Member{me}); err != nil {
-		return err
-	}
-	n.setState(stateForming)
-	name, addr := "", n.cfg.Join
-	if before, after, named := cutName(n.cfg.Join); named {
-		name, addr = before, after
-	}
-	n.opts.Logger.Info("joining a cluster", "node", n.cfg.Node, "at", addr)
-	var told time.Time
-	for {
-		w, err := n.bridge.Join(ctx, name, addr)
-		if err == nil {
-			return n.joined(w)
-		}
-		if time.Since(told) > 2*time.Second {
-			told = time.Now()
-			n.opts.Logger.Warn("the cluster has not let this node in yet", "at", addr, "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("join the cluster at %s: %w", addr, errors.Join(err, ctx.Err()))
-		case <-time.After(joinEvery):
-		}
-	}
-}
-
-// joinEvery is how often a node asks again that was not let in.
-const joinEvery = 500 * time.Millisecond
-
-func (n *Node) joined(w cluster.Welcome) error {
-	id := &n.dir.identity
-	if w.Store != n.cfg.Store {
-		return fmt.Errorf("the cluster uses the %s store, and this node %s: start it with --store %s", w.Store, n.cfg.Store, w.Store)
-	}
-	if n.cfg.Groups != 0 && n.cfg.Groups != w.Groups {
-		return fmt.Errorf("the cluster has %d groups, not %d: start without --groups", w.Groups, n.cfg.Groups)
-	}
-	id.ID, id.Cluster, id.Groups, id.Known, id.Joined = w.ID, w.Cluster, w.Groups, w.Members, true
-	n.bridge.Joined(w)
-	n.setState(stateRecovering)
-	n.opts.Logger.Info("member of the cluster", "cluster", w.Cluster, "node", n.cfg.Node, "id", w.ID)
-	return nil
-}
-
-// Remove ends a node's membership.
-func (n *Node) Remove(ctx context.Context, name string) error {
-	if n.bridge == nil {
-		return sheaf.Invalid("node", "%s is no member: this node is alone", name)
-	}
-	_, err := n.propose(ctx, &wire.Command{Kind: wire.Leave, Keys: [][]byte{[]byte(name)}})
-	n.changed()
-	return err
 }

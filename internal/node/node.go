@@ -26,6 +26,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/cluster"
 	"github.com/sheafdb/sheaf/internal/config"
 	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/failpoint"
 	"github.com/sheafdb/sheaf/internal/group"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/rpc"
@@ -45,7 +46,7 @@ type Options struct {
 	// another leads; 0 is the default. A node alone waits.
 	HungAfter time.Duration
 	// TailBytes is how much of the newest log entries stays in memory for nodes that are a
-	// little behind; 0 is the default.
+	// little behind, of each group, and of those behind a state that is sent; 0 is the default.
 	TailBytes int64
 	// Tracing adds OpenTelemetry spans, to the global tracer provider.
 	Tracing bool
@@ -79,11 +80,17 @@ type Node struct {
 	life     context.Context // until Stop
 	end      context.CancelFunc
 	watching sync.WaitGroup
-	up       atomic.Bool   // groups are there
-	news     chan struct{} // one token when the members may have changed
-	done     chan struct{} // closed when the node has failed or stopped
-	stopOnce sync.Once
-	stopErr  error
+	up       atomic.Bool // groups are there
+	begins   atomic.Bool // the node has begun a cluster of its own since it was started
+	foreigns foreigners
+	removed  atomic.Bool // no member any more
+	left     atomic.Bool // no member any more, and no group needs the node's replicas
+	// backingUp: a backup is being made.
+	backingUp atomic.Bool
+	news      chan struct{} // one token when the members may have changed
+	done      chan struct{} // closed when the node has failed or stopped
+	stopOnce  sync.Once
+	stopErr   error
 }
 
 // The states of a node.
@@ -104,7 +111,7 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 		return nil, err
 	}
 	if opts.FS == nil {
-		opts.FS = vfs.Default
+		opts.FS = failpoint.FS(vfs.Default)
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -117,9 +124,21 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 	n.setState(stateRecovering)
 	if err := n.start(ctx); err != nil {
 		n.release()
-		return nil, err
+		return nil, n.advise(err)
 	}
 	return n, nil
+}
+
+// advise adds to the error of damaged files what to do in a cluster, where an older copy of
+// them, which a node alone might go back to, would be worse than none: the others count on
+// what this node has promised.
+func (n *Node) advise(err error) error {
+	var corrupt *wal.CorruptError
+	if n.dir == nil || n.dir.identity.Cluster == "" || !errors.As(err, &corrupt) && !errors.Is(err, store.ErrCorrupt) {
+		return err
+	}
+	return fmt.Errorf("%w (this node is one of a cluster: start a new one with --join, and replace this one with it: sheaf cluster replace %s NEW; do not go back to an older copy of its files)",
+		err, n.dir.identity.self().Name)
 }
 
 func (n *Node) start(ctx context.Context) error {
@@ -208,7 +227,7 @@ func (n *Node) startGroup(ctx context.Context, h *hosted) (err error) {
 	h.group, err = group.Start(ctx, group.Config{
 		ID: h.id, Replica: n.dir.identity.ID, Store: h.place.current(), Log: n.log, Journal: n.journal,
 		Saved: h.saved, Incarnation: uint64(n.began.UnixNano()),
-		Send: n.sender(h.id), Place: h.place, Changed: n.changed, TailBytes: n.tailBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
+		Send: n.sender(h.id), Place: h.place, Changed: n.changed, TailBytes: n.tailBytes(), TailMostBytes: n.tailMostBytes(), ReceiveBytes: n.receiveBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
 		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, LogMostBytes: n.disk.sizes.logMost, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
 	})
 	return err
@@ -270,6 +289,9 @@ func (n *Node) serve() {
 	n.setState(stateServing)
 	if n.gate.NoSpace() {
 		n.swapState(stateServing, stateNoSpace)
+	}
+	if n.removed.Load() { // it has learned that already
+		n.setState(stateRemoved)
 	}
 	n.disk.watch()
 }
@@ -409,6 +431,9 @@ func (n *Node) setState(state string) { n.state.Store(&state) }
 
 // ready says why the node cannot serve, or nil.
 func (n *Node) ready() error {
+	if err := n.foreigns.problem(); err != nil {
+		return err
+	}
 	switch state := *n.state.Load(); state {
 	case stateServing, stateNoSpace: // without space reads go on
 		for _, h := range n.hosted {

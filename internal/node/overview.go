@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -37,6 +36,8 @@ type summary struct {
 	HTTP    string           `json:"http"`
 	Admin   string           `json:"admin"`
 	Groups  []replica.Report `json:"groups"`
+	// First is how many members the cluster began with, 0 where that is not known.
+	First int `json:"first,omitempty"`
 }
 
 const (
@@ -68,7 +69,7 @@ func (n *Node) answer(ctx context.Context, request []byte) ([]byte, error) {
 }
 
 func (n *Node) summary(ctx context.Context) (summary, error) {
-	s := summary{Version: n.opts.Version, State: *n.state.Load()}
+	s := summary{Version: n.opts.Version, State: *n.state.Load(), First: len(n.dir.identity.Members)}
 	s.GRPC, s.HTTP, s.Admin = n.Addrs()
 	for _, h := range n.hosted {
 		report, err := h.group.Replicas(ctx)
@@ -93,9 +94,18 @@ func (n *Node) Overview(ctx context.Context) (*sheafv1.GetClusterResponse, error
 	if !n.up.Load() {
 		return nil, &sheaf.Error{Code: sheaf.Draining, Detail: "the node does not serve yet: its state is " + *n.state.Load()}
 	}
+	if err := n.gate.Read(); err != nil { // what it knows of the others is old
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	members := n.members()
+	summaries, errs := n.gather(ctx, members)
+	return overview(n.dir.identity.Cluster, len(n.hosted), members, summaries, errs), nil
+}
+
+// gather asks members for their summaries, all at once.
+func (n *Node) gather(ctx context.Context, members []cluster.Member) ([]summary, []error) {
 	summaries, errs := make([]summary, len(members)), make([]error, len(members))
 	var asking sync.WaitGroup
 	for i, m := range members {
@@ -108,7 +118,24 @@ func (n *Node) Overview(ctx context.Context) (*sheafv1.GetClusterResponse, error
 		})
 	}
 	asking.Wait()
-	return overview(n.dir.identity.Cluster, len(n.hosted), members, summaries, errs), nil
+	return summaries, errs
+}
+
+// leadersOf are the groups' leaders, in their own words: of several the one of the newest term.
+// A group without one has a report that does not lead.
+func leadersOf(groups int, summaries []summary, errs []error) []replica.Report {
+	leaders := make([]replica.Report, groups)
+	for i, s := range summaries {
+		if errs[i] != nil {
+			continue
+		}
+		for g, report := range s.Groups {
+			if g < groups && report.Leading && report.Term > leaders[g].Term {
+				leaders[g] = report
+			}
+		}
+	}
+	return leaders
 }
 
 // ask asks another node for its summary.
@@ -124,13 +151,15 @@ func (n *Node) ask(ctx context.Context, id uint64) (s summary, err error) {
 	return s, err
 }
 
-// overview joins what the nodes say. What a leader says of its group counts; of several the
-// one of the newest term.
+// overview joins what the nodes say. What a leader says of its group counts.
 func overview(name string, groups int, members []cluster.Member, summaries []summary, errs []error) *sheafv1.GetClusterResponse {
 	out := &sheafv1.GetClusterResponse{Cluster: name}
-	leaders := make([]replica.Report, groups)
+	first := 0 // the first members have the first numbers, and each knows how many they were
+	for _, s := range summaries {
+		first = max(first, s.First)
+	}
 	for i, m := range members {
-		node := &sheafv1.ClusterNode{Id: m.ID, Name: m.Name, PeerAddr: m.Addr}
+		node := &sheafv1.ClusterNode{First: m.ID <= uint64(first), Id: m.ID, Name: m.Name, PeerAddr: m.Addr}
 		out.Nodes = append(out.Nodes, node)
 		if errs[i] != nil {
 			node.Error = errs[i].Error()
@@ -138,13 +167,8 @@ func overview(name string, groups int, members []cluster.Member, summaries []sum
 		}
 		s := &summaries[i]
 		node.Version, node.State, node.GrpcAddr, node.HttpAddr, node.AdminAddr = s.Version, s.State, s.GRPC, s.HTTP, s.Admin
-		for g, report := range s.Groups {
-			if g < groups && report.Leading && report.Term > leaders[g].Term {
-				leaders[g] = report
-			}
-		}
 	}
-	for g, report := range leaders {
+	for g, report := range leadersOf(groups, summaries, errs) {
 		group := &sheafv1.ClusterGroup{Group: uint64(g + 1), Term: report.Term, CommitIndex: report.Commit}
 		if report.Leading {
 			group.Leader = report.ID
@@ -158,57 +182,4 @@ func overview(name string, groups int, members []cluster.Member, summaries []sum
 	}
 	out.Problems = problems(out)
 	return out
-}
-
-// manyBehind is how many log entries a replica may be behind before it is worth a word.
-const manyBehind = 10_000
-
-// problems says what is wrong, and what to do.
-func problems(c *sheafv1.GetClusterResponse) (all []string) {
-	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	names := make(map[uint64]string)
-	for _, node := range c.GetNodes() {
-		names[node.GetId()] = node.GetName()
-		switch {
-		case node.GetError() != "":
-			say("%s does not answer (%s): start it, or replace it with a new node (sheaf cluster replace %s NEW)", node.GetName(), node.GetError(), node.GetName())
-		case node.GetState() != stateServing:
-			say("%s is %s: see its log", node.GetName(), node.GetState())
-		}
-		if node.GetVersion() != c.GetNodes()[0].GetVersion() && node.GetVersion() != "" && c.GetNodes()[0].GetVersion() != "" {
-			say("%s runs version %s and %s runs %s: finish the upgrade", node.GetName(), node.GetVersion(), c.GetNodes()[0].GetName(), c.GetNodes()[0].GetVersion())
-		}
-	}
-	for _, group := range c.GetGroups() {
-		if group.GetLeader() == 0 {
-			say("group %d has no leader: its keys are not written, and not read at LINEARIZABLE, until a majority of its replicas is there again", group.GetGroup())
-			continue
-		}
-		for _, r := range group.GetReplicas() {
-			name, ok := names[r.GetNode()]
-			switch {
-			case !ok:
-				say("group %d still has a replica on node %d, which was removed: it goes by itself when what is left has a majority", group.GetGroup(), r.GetNode())
-			case !r.GetVoter():
-				say("the replica of group %d on %s is catching up, %d log entries behind: wait", group.GetGroup(), name, r.GetLag())
-			case r.GetActive() && r.GetLag() > manyBehind:
-				say("the replica of group %d on %s is %d log entries behind: if that does not fall, its disk or network is too slow", group.GetGroup(), name, r.GetLag())
-			}
-		}
-		for id, name := range names {
-			if !hasReplica(group, id) {
-				say("group %d has no replica on %s yet: it is added by itself, one after the other", group.GetGroup(), name)
-			}
-		}
-	}
-	return all
-}
-
-func hasReplica(group *sheafv1.ClusterGroup, node uint64) bool {
-	for _, r := range group.GetReplicas() {
-		if r.GetNode() == node {
-			return true
-		}
-	}
-	return false
 }

@@ -29,7 +29,8 @@ type place struct {
 // stateFile is what STATE holds.
 type stateFile struct {
 	Dir string `json:"dir"`
-	// Adopted is the log entry at which the state came from another node, 0 for none.
+	// Adopted is the log entry at which the state came from another node or a backup, 0 for
+	// none.
 	Adopted uint64 `json:"adopted"`
 }
 
@@ -118,16 +119,21 @@ func (p *place) Adopt(dir string, index uint64) (store.Store, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	state := stateFile{Dir: p.node.dir.fs.PathBase(dir), Adopted: index}
-	data, err := json.Marshal(state)
-	if err == nil {
-		err = p.node.dir.write(p.below(stateName), append(data, '\n'))
-	}
-	if err != nil {
+	if err := p.noteState(state); err != nil {
 		return nil, errors.Join(err, next.Close())
 	}
 	p.retired[p.now] = p.file(p.state.Dir)
 	p.now, p.state = next, state
 	return next, nil
+}
+
+// noteState writes STATE, durably and in one step.
+func (p *place) noteState(state stateFile) error {
+	data, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	return p.node.dir.write(p.below(stateName), append(data, '\n'))
 }
 
 // Discard is part of group.Place.

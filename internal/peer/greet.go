@@ -36,7 +36,8 @@ func (s *Server) greet(raw net.Conn) (*conn, greeting, error) {
 		refused = certified(secured, g.Name)
 	}
 	if refused == nil && g.Purpose != forMeet {
-		if err := s.handler.Admit(g.identity(), g.To); err != nil {
+		s.note(raw, g.ID)
+		if err := s.handler.Admit(g.identity(), g.To); err != nil && !errors.As(err, &refused) {
 			refused = refuse(codeAdmission, "%v", err)
 		}
 	}

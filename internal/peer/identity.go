@@ -61,6 +61,9 @@ const (
 	codeCertificate = "certificate"
 	// codeAdmission: the node does not want to hear this caller.
 	codeAdmission = "admission"
+	// CodeRemoved: the caller was a member of the cluster, and will not be again. A Handler's
+	// Admit returns it in a RefusedError of its own.
+	CodeRemoved = "removed"
 )
 
 // maxDetailBytes bounds what a refusal says.
@@ -69,7 +72,7 @@ const maxDetailBytes = 4 << 10
 // RefusedError says that the other node did not let this one in: nothing that was to be sent
 // has reached it.
 type RefusedError struct {
-	// Code is greeting, certificate or admission.
+	// Code is greeting, certificate, admission or removed.
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
 }

@@ -42,7 +42,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	listener net.Listener
-	conns    map[net.Conn]bool
+	conns    map[net.Conn]uint64 // the node at the other end, once it has said who it is
 	lanes    map[laneOf]*laneIn
 	stopped  bool
 	toldAt   time.Time // see complain
@@ -55,7 +55,7 @@ func NewServer(handler Handler, tlsConfig *tls.Config, logger *slog.Logger) *Ser
 	s := &Server{
 		handler: handler, tls: ownProtocol(tlsConfig), logger: logger,
 		strangers: make(chan struct{}, maxStrangers),
-		conns:     make(map[net.Conn]bool), lanes: make(map[laneOf]*laneIn),
+		conns:     make(map[net.Conn]uint64), lanes: make(map[laneOf]*laneIn),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
@@ -108,7 +108,7 @@ func (s *Server) take(raw net.Conn) {
 		<-s.strangers
 		return
 	}
-	s.conns[raw] = true
+	s.conns[raw] = 0
 	s.serving.Go(func() {
 		s.serve(raw)
 		_ = raw.Close()
@@ -131,6 +131,26 @@ func (s *Server) Stop() {
 	}
 	s.mu.Unlock()
 	s.serving.Wait()
+}
+
+// Drop ends what a node that was admitted is at: whoever is not admitted any more has to ask
+// anew.
+func (s *Server) Drop(node uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for raw, from := range s.conns {
+		if from == node {
+			_ = raw.Close()
+		}
+	}
+}
+
+// note says whose a connection is. It comes before the question whether he is admitted, so that
+// a Drop after which he is not finds him, or he is refused.
+func (s *Server) note(raw net.Conn, node uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[raw] = node
 }
 
 // serve admits a caller and does what he came for.
@@ -162,7 +182,7 @@ const complainEvery = 10 * time.Second
 // complain says why a stranger was turned away. Whom the handler refused says so himself.
 func (s *Server) complain(raw net.Conn, err error) {
 	var refused *RefusedError
-	if s.ctx.Err() != nil || errors.As(err, &refused) && refused.Code == codeAdmission {
+	if s.ctx.Err() != nil || errors.As(err, &refused) && (refused.Code == codeAdmission || refused.Code == CodeRemoved) {
 		return
 	}
 	s.mu.Lock()

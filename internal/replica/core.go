@@ -36,7 +36,8 @@ type Config struct {
 // maxInflightMessages bounds the messages with entries on their way to one follower.
 const maxInflightMessages = 256
 
-// Core is one replica. It is not safe for concurrent use.
+// Core is one replica. It is not safe for concurrent use. Its methods panic with a *Broken when
+// there is nothing to go on from.
 type Core struct {
 	id      uint64
 	node    *raft.RawNode
@@ -161,14 +162,22 @@ func (c *Core) Alone() bool {
 // it is where the leader before it left off, or beyond.
 func (c *Core) Settled() bool { return c.office.leading && c.appliedTerm == c.office.term }
 
+// Only says that this replica is alone and has no others of any kind: nobody reads the state
+// but here.
+func (c *Core) Only() bool { return c.Alone() && !c.Others() }
+
 // Others says that the group has replicas beside this one, of whatever kind.
 func (c *Core) Others() bool {
 	conf := c.tail.conf
 	return len(conf.GetVoters())+len(conf.GetVotersOutgoing())+len(conf.GetLearners())+len(conf.GetLearnersNext()) > 1
 }
 
-// Trim drops from the tail what is applied, but for so many bytes of the newest entries.
-func (c *Core) Trim(bytes int64) { c.tail.Trim(bytes, c.applied) }
+// Trim drops from the tail what is applied and not above index, but for so many bytes of the
+// newest entries.
+func (c *Core) Trim(bytes int64, index uint64) { c.tail.Trim(bytes, min(index, c.applied)) }
+
+// TailBytes is about what the entries in the tail take in memory.
+func (c *Core) TailBytes() int64 { return c.tail.bytes }
 
 // Status is what a replica says of itself.
 type Status struct {

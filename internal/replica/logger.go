@@ -30,10 +30,15 @@ func (l raftLogger) Errorf(format string, v ...any) {
 	l.logger.Error("raft", "says", fmt.Sprintf(format, v...))
 }
 
-// raft panics when its state contradicts itself, as a disk that lost what it had
-// acknowledged makes it do. Nothing may be served after that.
+// Broken is what a Core panics with when raft finds that its state contradicts itself or what
+// others know of it, as a disk does that lost what it had acknowledged, or was put back to an
+// older copy. Nothing may be served after that, and the Core must not be used.
+type Broken struct{ Says string }
 
-func (l raftLogger) Fatal(v ...any)                 { panic("raft: " + fmt.Sprint(v...)) }
-func (l raftLogger) Fatalf(format string, v ...any) { panic("raft: " + fmt.Sprintf(format, v...)) }
-func (l raftLogger) Panic(v ...any)                 { panic("raft: " + fmt.Sprint(v...)) }
-func (l raftLogger) Panicf(format string, v ...any) { panic("raft: " + fmt.Sprintf(format, v...)) }
+// Error is what raft says.
+func (b *Broken) Error() string { return "raft: " + b.Says }
+
+func (l raftLogger) Fatal(v ...any)                 { panic(&Broken{fmt.Sprint(v...)}) }
+func (l raftLogger) Fatalf(format string, v ...any) { panic(&Broken{fmt.Sprintf(format, v...)}) }
+func (l raftLogger) Panic(v ...any)                 { panic(&Broken{fmt.Sprint(v...)}) }
+func (l raftLogger) Panicf(format string, v ...any) { panic(&Broken{fmt.Sprintf(format, v...)}) }

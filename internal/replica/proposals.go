@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -37,7 +38,7 @@ type logged struct {
 }
 
 // Propose offers a command to the log. What becomes of it is in Work: Refused, Unknown,
-// Lost, or an entry of Apply with the token. Proposals wait while raft hands its office
+// or an entry of Apply with the token. Proposals wait while raft hands its office
 // over. How much is on its way is for the driver to bound.
 //
 // The core keeps data, which must not change any more.
@@ -104,16 +105,16 @@ func (p *proposals) abandon(w *Work) {
 	clear(p.logged)
 }
 
-// claim returns the token of a committed entry, 0 if it is not of a caller here. lost is
-// that of a caller whose entry had this place and will never be committed.
-func (p *proposals) claim(index, term uint64) (token, lost Token) {
+// claim returns the token of a committed entry, 0 if it is not of a caller here. A leader's log
+// only grows, and what it had logged is abandoned with its office: no other entry has its place.
+func (p *proposals) claim(index, term uint64) Token {
 	one, ok := p.logged[index]
 	if !ok {
-		return 0, 0
+		return 0
+	}
+	if one.term != term {
+		panic(fmt.Sprintf("replica: log entry %d is of term %d, and was proposed in term %d", index, term, one.term))
 	}
 	delete(p.logged, index)
-	if one.term != term {
-		return 0, one.token
-	}
-	return one.token, 0
+	return one.token
 }

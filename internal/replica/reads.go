@@ -2,6 +2,7 @@ package replica
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 )
@@ -20,6 +21,7 @@ type reads struct {
 	age   int // of the round, in ticks
 	// confirmed may read once their index is applied, in the order of the indexes.
 	confirmed []confirmed
+	held      int // tokens in all three
 }
 
 type confirmed struct {
@@ -34,7 +36,26 @@ func newReads(incarnation uint64, patience int) reads {
 // Read asks for a read that sees all that was committed before. Its token is in
 // Work.Reads once the state machine may be read, on a leader and on a follower alike. It
 // waits for as long as there is no leader: the driver puts a deadline to it.
-func (c *Core) Read(token Token) { c.reads.next = append(c.reads.next, token) }
+func (c *Core) Read(token Token) {
+	c.reads.next = append(c.reads.next, token)
+	c.reads.held++
+}
+
+// Reads is how many tokens of reads the core holds.
+func (c *Core) Reads() int { return c.reads.held }
+
+// ForgetReads drops the reads that nobody waits for any more. It looks at all there are, so
+// a driver calls it for many at a time.
+func (c *Core) ForgetReads(gone func(Token) bool) {
+	r := &c.reads
+	r.next = slices.DeleteFunc(r.next, gone)
+	r.round = slices.DeleteFunc(r.round, gone) // an answer to an empty round is passed over
+	r.held = len(r.next) + len(r.round)
+	for i := range r.confirmed {
+		r.confirmed[i].tokens = slices.DeleteFunc(r.confirmed[i].tokens, gone)
+		r.held += len(r.confirmed[i].tokens)
+	}
+}
 
 // begin starts a round if one is due.
 func (c *Core) beginRead() {
@@ -92,6 +113,7 @@ func (r *reads) release(applied uint64, w *Work) {
 	n := 0
 	for ; n < len(r.confirmed) && r.confirmed[n].index <= applied; n++ {
 		w.Reads = append(w.Reads, r.confirmed[n].tokens...)
+		r.held -= len(r.confirmed[n].tokens)
 	}
 	r.confirmed = append(r.confirmed[:0], r.confirmed[n:]...)
 }

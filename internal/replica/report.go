@@ -3,6 +3,7 @@ package replica
 import (
 	"slices"
 
+	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 )
@@ -25,8 +26,9 @@ type Progress struct {
 	Learner bool
 	// Active: it has been heard of lately.
 	Active bool
-	// Catching: it is being sent a state.
+	// Catching: it is being sent a state, as of the entry Pending.
 	Catching bool
+	Pending  uint64
 }
 
 // Conf are the group's replicas, as of the last entry that was handed to the state machine. It
@@ -37,14 +39,20 @@ func (c *Core) Conf() *pb.ConfState { return c.tail.conf }
 func (c *Core) Report() Report {
 	r := Report{Status: c.Status(), Learners: slices.Clone(c.tail.conf.GetLearners()), Joint: len(c.tail.conf.GetVotersOutgoing()) > 0}
 	r.Voters = slices.Clone(r.Voters)
-	if !r.Leading {
-		return r
-	}
-	for id, p := range c.node.Status().Progress {
-		r.Others = append(r.Others, Progress{
-			ID: id, Match: p.Match, Learner: p.IsLearner, Active: p.RecentActive || id == c.id, Catching: p.State == tracker.StateSnapshot,
-		})
-	}
-	slices.SortFunc(r.Others, func(a, b Progress) int { return int(int64(a.ID) - int64(b.ID)) })
+	c.Followers(func(p Progress) { r.Others = append(r.Others, p) })
 	return r
+}
+
+// Followers visits what a leader knows of the replicas, this one among them, by ID.
+func (c *Core) Followers(visit func(Progress)) {
+	if !c.office.leading {
+		return
+	}
+	c.node.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
+		one := Progress{ID: id, Match: p.Match, Learner: p.IsLearner, Active: p.RecentActive || id == c.id}
+		if p.State == tracker.StateSnapshot {
+			one.Catching, one.Pending = true, p.PendingSnapshot
+		}
+		visit(one)
+	})
 }

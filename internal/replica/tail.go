@@ -18,8 +18,10 @@ type Tail struct {
 	// the last there was.
 	baseIndex, baseTerm uint64
 	entries             []*pb.Entry
-	bytes               int64 // of the entries' data
-	snapshot            Snapshotter
+	bytes               int64 // of the entries, see EntryBytes
+	// dropped bytes are those of entries that the array before entries still holds.
+	dropped  int64
+	snapshot Snapshotter
 }
 
 // Snapshotter returns the description of a state that a replica far behind can be sent:
@@ -38,6 +40,13 @@ type Saved struct {
 	// is in the middle of them, at their end, or just before.
 	Entries []*pb.Entry
 }
+
+// entryOverheadBytes is about what an entry takes beside its data: pb.Entry with its fields
+// behind pointers, and the pointer to it.
+const entryOverheadBytes = 150
+
+// EntryBytes is about what an entry takes in memory.
+func EntryBytes(e *pb.Entry) int64 { return int64(len(e.GetData())) + entryOverheadBytes }
 
 // NewTail returns the tail that was saved. The commit index is at least what is applied: it
 // is not always written.
@@ -85,7 +94,7 @@ func (t *Tail) append(entries []*pb.Entry) {
 		panic(fmt.Sprintf("replica: entry %d would leave a gap after %d", entries[0].GetIndex(), t.baseIndex+uint64(len(t.entries))))
 	}
 	for _, e := range t.entries[keep:] {
-		t.bytes -= int64(len(e.GetData()))
+		t.bytes -= EntryBytes(e)
 	}
 	if keep < uint64(len(t.entries)) {
 		// raft may still hold what Entries returned: what is replaced stays as it is there.
@@ -93,7 +102,7 @@ func (t *Tail) append(entries []*pb.Entry) {
 	}
 	t.entries = append(t.entries, entries...)
 	for _, e := range entries {
-		t.bytes += int64(len(e.GetData()))
+		t.bytes += EntryBytes(e)
 	}
 }
 
@@ -101,25 +110,28 @@ func (t *Tail) append(entries []*pb.Entry) {
 func (t *Tail) restore(s *pb.Snapshot) {
 	meta := s.GetMetadata()
 	t.baseIndex, t.baseTerm, t.conf = meta.GetIndex(), meta.GetTerm(), meta.GetConfState()
-	t.entries, t.bytes = nil, 0
+	t.entries, t.bytes, t.dropped = nil, 0, 0
 }
 
 // Trim drops the oldest entries until they have at most so many bytes, but none above
 // index: what the state machine has not got, or is not durable, stays.
+//
+// Their memory is free when they are an eighth of what is left: to copy the list for every
+// entry would take as long as the list is, and raft may still hold what Entries returned.
 func (t *Tail) Trim(bytes int64, index uint64) {
-	n := 0
+	n, before := 0, t.bytes
 	for ; n < len(t.entries) && t.bytes > bytes && t.entries[n].GetIndex() <= index; n++ {
-		t.bytes -= int64(len(t.entries[n].GetData()))
+		t.bytes -= EntryBytes(t.entries[n])
 	}
 	if n == 0 {
 		return
 	}
 	t.baseIndex, t.baseTerm = t.entries[n-1].GetIndex(), t.entries[n-1].GetTerm()
-	t.entries = append([]*pb.Entry(nil), t.entries[n:]...)
+	t.entries = t.entries[n:]
+	if t.dropped += before - t.bytes; t.dropped >= t.bytes/8 {
+		t.entries, t.dropped = append([]*pb.Entry(nil), t.entries...), 0
+	}
 }
-
-// Bytes is the size of the entries' data.
-func (t *Tail) Bytes() int64 { return t.bytes }
 
 // InitialState is part of raft.Storage.
 func (t *Tail) InitialState() (*pb.HardState, *pb.ConfState, error) { return t.hard, t.conf, nil }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,8 +53,8 @@ func TestTailReplacesWhatAnotherLeaderOverwrites(t *testing.T) {
 	if diff := cmp.Diff([]uint64{1, 1, 2, 2, 2}, termsOf(t, tail)); diff != "" {
 		t.Error(diff)
 	}
-	if tail.Bytes() != 8 {
-		t.Errorf("%d bytes", tail.Bytes())
+	if tail.bytes != 4*(2+entryOverheadBytes) {
+		t.Errorf("%d bytes", tail.bytes)
 	}
 	for _, e := range held {
 		if e.GetTerm() != 1 {
@@ -127,8 +128,44 @@ func TestTailTrimsWhatNobodyNeeds(t *testing.T) {
 	if diff := cmp.Diff([]uint64{1, 2, 2}, termsOf(t, tail)); diff != "" {
 		t.Error(diff)
 	}
-	tail.Trim(2, 99)
-	if tail.Bytes() != 2 {
-		t.Errorf("%d bytes are left", tail.Bytes())
+	tail.Trim(2+entryOverheadBytes, 99)
+	if tail.bytes != 2+entryOverheadBytes {
+		t.Errorf("%d bytes are left", tail.bytes)
+	}
+}
+
+// TestATailThatIsFullCostsNoMoreThanWhatComes: in entries of 100 bytes, one is appended and
+// one dropped in every turn.
+func TestATailThatIsFullCostsNoMoreThanWhatComes(t *testing.T) {
+	const full, turns = 10_000, 5_000
+	tail := newTestTail(t, Saved{Conf: &pb.ConfState{}, AppliedIndex: 1, AppliedTerm: 1})
+	term, data := uint64(1), make([]byte, 100)
+	one := func(index uint64) []*pb.Entry { return []*pb.Entry{{Index: &index, Term: &term, Data: data}} }
+	for i := range uint64(full) {
+		tail.append(one(i + 2))
+	}
+	bytes := tail.bytes
+	held, err := tail.Entries(2, 10, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range uint64(turns) {
+		tail.append(one(i + full + 2))
+		tail.Trim(bytes, i+full+2)
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / turns; each > 2000 {
+		t.Errorf("%d bytes were allocated in every turn", each)
+	}
+	if tail.bytes != bytes || len(tail.entries) != full {
+		t.Errorf("%d bytes in %d entries are left", tail.bytes, len(tail.entries))
+	}
+	if most := full * 5 / 4; cap(tail.entries) > 2*most {
+		t.Errorf("the list has room for %d entries", cap(tail.entries))
+	}
+	if held[0].GetIndex() != 2 || held[7].GetIndex() != 9 {
+		t.Error("raft's own list of entries was changed")
 	}
 }

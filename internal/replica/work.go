@@ -14,9 +14,9 @@ type Work struct {
 	// Append and Apply are nil if there is nothing for the log or the state machine.
 	Append *Append
 	Apply  *Apply
-	// Refused were not logged: this replica does not lead. Lost were, and will never be
-	// applied. Of Unknown nobody can say. Reads may read the state machine.
-	Refused, Lost, Unknown, Reads []Token
+	// Refused were not logged: this replica does not lead. Of Unknown, which were, nobody can
+	// say. Reads may read the state machine.
+	Refused, Unknown, Reads []Token
 	// Office is set when the leader or the term has changed.
 	Office *Office
 }
@@ -88,11 +88,37 @@ func (c *Core) accept(ready raft.Ready, given int, w *Work) {
 		case raft.LocalAppendThread:
 			w.Append = c.appendOf(m)
 		case raft.LocalApplyThread:
-			w.Apply = c.applyOf(m, w)
+			w.Apply = c.applyOf(m)
 		default:
 			w.Send = append(w.Send, m)
 		}
 	}
+	w.Send = withoutRepeats(w.Send)
+}
+
+// withoutRepeats drops entries that are sent again further on. While raft does not know what a
+// follower has, it sends the same ones, up to a whole message, with every sign of life, and of
+// these there are as many as reads: after a pause a leader would send hundreds of megabytes, and
+// be busy with that for longer than an election takes.
+func withoutRepeats(messages []*pb.Message) []*pb.Message {
+	type from struct{ to, term, index uint64 }
+	last := make(map[from]int)
+	for i, m := range messages {
+		if m.GetType() == pb.MsgApp && len(m.GetEntries()) > 0 {
+			last[from{m.GetTo(), m.GetTerm(), m.GetIndex()}] = i
+		}
+	}
+	if len(last) == 0 {
+		return messages
+	}
+	kept := messages[:0]
+	for i, m := range messages {
+		if m.GetType() == pb.MsgApp && len(m.GetEntries()) > 0 && last[from{m.GetTo(), m.GetTerm(), m.GetIndex()}] != i {
+			continue
+		}
+		kept = append(kept, m)
+	}
+	return kept
 }
 
 // changeOffice notes who leads. What waits on an office that is lost is told so.
@@ -152,15 +178,11 @@ func (c *Core) Logged(a *Append) {
 	}
 }
 
-func (c *Core) applyOf(m *pb.Message, w *Work) *Apply {
+func (c *Core) applyOf(m *pb.Message) *Apply {
 	a := &Apply{Entries: make([]Committed, len(m.GetEntries())), own: m.GetResponses()}
 	for i, e := range m.GetEntries() {
-		token, lost := c.proposals.claim(e.GetIndex(), e.GetTerm())
-		if lost != 0 {
-			w.Lost = append(w.Lost, lost)
-		}
 		one := &a.Entries[i]
-		*one = Committed{Index: e.GetIndex(), Term: e.GetTerm(), Token: token}
+		*one = Committed{Index: e.GetIndex(), Term: e.GetTerm(), Token: c.proposals.claim(e.GetIndex(), e.GetTerm())}
 		if e.GetType() == pb.EntryNormal {
 			one.Data = e.GetData()
 		} else {

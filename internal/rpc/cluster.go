@@ -3,6 +3,8 @@ package rpc
 import (
 	"context"
 
+	"google.golang.org/grpc"
+
 	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
 )
 
@@ -11,6 +13,8 @@ type Cluster interface {
 	Overview(ctx context.Context) (*sheafv1.GetClusterResponse, error)
 	Remove(ctx context.Context, name string) error
 	TransferLeader(ctx context.Context, group uint64, node string) error
+	// Backup sends a copy of all groups in pieces; send keeps none of them.
+	Backup(ctx context.Context, send func(piece []byte) error) error
 }
 
 // clusterService is the gRPC form of it.
@@ -33,4 +37,13 @@ func (c clusterService) RemoveNode(ctx context.Context, in *sheafv1.RemoveNodeRe
 // TransferLeader implements sheafv1.ClusterServiceServer.
 func (c clusterService) TransferLeader(ctx context.Context, in *sheafv1.TransferLeaderRequest) (*sheafv1.TransferLeaderResponse, error) {
 	return &sheafv1.TransferLeaderResponse{}, statusOf(c.cluster.TransferLeader(ctx, in.GetGroup(), in.GetNode()))
+}
+
+// Backup implements sheafv1.ClusterServiceServer.
+func (c clusterService) Backup(_ *sheafv1.BackupRequest, stream grpc.ServerStreamingServer[sheafv1.BackupResponse]) error {
+	var piece sheafv1.BackupResponse
+	return statusOf(c.cluster.Backup(stream.Context(), func(data []byte) error {
+		piece.Data = data
+		return stream.Send(&piece) // which has encoded it when it returns
+	}))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -22,6 +23,7 @@ type carrier struct {
 	dead    bool
 	overAt  time.Duration
 	patient bool // waits for as long as it takes
+	over    bool // it has come to its end
 }
 
 // errDead ends the coroutine of a coordinator that has died.
@@ -43,11 +45,13 @@ func (w *World) spawn(c *carrier, body func(), ended func(died bool)) {
 	c.resume = func() {
 		if c.dead {
 			stop()
+			c.over = true
 			ended(true)
 			return
 		}
 		if _, more := next(); !more {
 			stop()
+			c.over = true
 			ended(false)
 		}
 	}
@@ -69,10 +73,7 @@ func (c *carrier) Call(calls []coordinator.Call) []coordinator.Answered {
 	w := c.w
 	replies := make([]coordinator.Answered, len(calls))
 	missing := len(calls)
-	if c.mortal && !w.calm && w.chance(25) {
-		c.dead = true // some of the calls leave, none is heard of
-		w.stats.Coordinators++
-	}
+	c.mayDie() // some of the calls leave, none is heard of
 	for i := range calls {
 		heard := false
 		hear := func(a coordinator.Answered) {
@@ -96,8 +97,74 @@ func (c *carrier) Call(calls []coordinator.Call) []coordinator.Answered {
 	return replies
 }
 
+// mayDie lets the coordinator die, some time after what it is about to do.
+func (c *carrier) mayDie() {
+	if c.mortal && !c.w.calm && c.w.chance(25) {
+		c.dead = true
+		c.w.stats.Coordinators++
+	}
+}
+
+// await begins something and returns when that has told, which is true, or has taken too
+// long.
+func (c *carrier) await(begin func(told func())) (heard bool) {
+	if c.dead {
+		panic(errDead)
+	}
+	c.mayDie()
+	ended := false
+	end := func(told bool) func() {
+		return func() {
+			if !ended {
+				ended, heard = true, told
+				c.w.after(0, c.resume)
+			}
+		}
+	}
+	begin(end(true))
+	c.w.after(patience, end(false))
+	c.pause()
+	return heard
+}
+
+// sleep passes a time.
+func (c *carrier) sleep(d time.Duration) {
+	c.w.after(d, c.resume)
+	c.pause()
+}
+
+// sideBySide does several things of one coordinator at a time, and returns when all have
+// ended. They die together.
+func (c *carrier) sideBySide(n int, do func(i int, c *carrier)) {
+	if c.dead {
+		panic(errDead)
+	}
+	all := make([]*carrier, n)
+	for i := range all {
+		all[i] = &carrier{mortal: c.mortal, overAt: c.overAt}
+		c.w.spawn(all[i], func() { do(i, all[i]) }, func(died bool) {
+			if died {
+				c.dead = true
+				for _, other := range all {
+					other.dead = true
+				}
+			}
+			if n--; n == 0 {
+				c.w.after(0, c.resume)
+			}
+		})
+	}
+	c.pause()
+}
+
 // patience is how long a call waits for its answer.
 const patience = 1500 * time.Millisecond
+
+// Later is part of coordinator.Carrier.
+func (c *carrier) Later(call coordinator.Call) {
+	w := c.w
+	w.after(w.between(0, 200*time.Millisecond), func() { w.call(&call, func(coordinator.Answered) {}) })
+}
 
 // Wait is part of coordinator.Carrier.
 func (c *carrier) Wait(turn int) {
@@ -119,13 +186,15 @@ func (c *carrier) Over() bool { return !c.patient && c.w.now >= c.overAt }
 func (w *World) call(call *coordinator.Call, hear func(coordinator.Answered)) {
 	copies := 1
 	if !w.calm && w.chance(30) {
+		w.stats.Doubled++
 		copies = 2
 	}
 	for range copies {
 		n := w.anyone(w.group(call.Group))
 		w.after(w.delay(), func() {
 			if !w.calm && w.chance(30) {
-				return // lost
+				w.stats.Dropped++
+				return
 			}
 			if n.alive {
 				n.soon(0, func() {
@@ -177,12 +246,22 @@ func (n *node) status(call *coordinator.StatusCall, reply func(coordinator.Answe
 
 // put proposes a command, stamped with the replica's clock.
 func (n *node) put(cmd *wire.Command, reply func(answer)) {
+	n.propose(cmd, reply)
+	n.turn()
+}
+
+func (n *node) propose(cmd *wire.Command, reply func(answer)) replica.Token {
 	stamped := *cmd
-	stamped.NowMS, stamped.RetentionMS, stamped.MaxRows = n.wallMS(), retentionMS, 1<<20
+	n.stamp(&stamped)
 	n.lastToken++
 	n.waiters[n.lastToken] = reply
 	n.core.Propose(n.lastToken, append(stamped.AppendHeader(nil), stamped.Entries.Raw()...))
-	n.turn()
+	return n.lastToken
+}
+
+// stamp is what a leader adds to a command.
+func (n *node) stamp(cmd *wire.Command) {
+	cmd.NowMS, cmd.RetentionMS, cmd.MaxRows = n.wallMS(), retentionMS, 1<<20
 }
 
 const retentionMS = 600_000

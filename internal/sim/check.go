@@ -8,6 +8,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/store"
 )
 
@@ -17,58 +18,78 @@ func (w *World) check() {
 		g.agree(w)
 	}
 	for _, op := range w.operations {
-		if op.command != nil {
+		if op.kind == batch {
 			w.checkBatch(op)
+			for i := range w.copies {
+				w.checkCopy(&w.copies[i], op)
+			}
+		} else if w.err == nil && (op.kind == scanKeys || op.level != sheaf.Linearizable) {
+			w.checkView(op)
 		}
 	}
+	w.checkLives()
 	for set := range keysets {
 		w.checkOrder(set)
 	}
 }
 
-// checkBatch says whether a batch was written as a whole and once, or not at all, as its
-// client was told.
+// checkBatch says whether a batch was written as its client was told, and each part of it at
+// most once: a LINEARIZABLE one as a whole, at one version, or not at all.
 func (w *World) checkBatch(op *operation) {
 	wants, found := 0, 0 // groups
 	for _, g := range w.groups {
-		has := false
-		for i, key := range keysOf(op.set) {
-			has = has || op.writes[i] != leave && w.groupOf(key) == g.id
-		}
-		if has {
+		if w.hasPart(op, g) {
 			wants++
 		}
-		part := g.parts[op.command.RequestID]
-		if part == nil {
+		told := op.parts[g.id-1]
+		if op.level == sheaf.Linearizable {
+			told = part{op.outcome, op.version}
+		}
+		wrote := g.parts[op.command.RequestID]
+		if wrote == nil {
+			if told.outcome == committed && w.hasPart(op, g) {
+				w.fail("%s: was acknowledged at version %d and is lost in group %d", op, told.version, g.id)
+			}
 			continue
 		}
 		found++
 		switch {
-		case part.times > 1:
-			w.fail("%s: was written %d times in group %d", op, part.times, g.id)
-		case op.outcome == committed && op.version != 0 && part.version != op.version:
-			w.fail("%s: was answered version %d and has %d in group %d", op, op.version, part.version, g.id)
+		case wrote.times > 1:
+			w.fail("%s: was written %d times in group %d", op, wrote.times, g.id)
+		case told.outcome == committed && told.version != 0 && wrote.version != told.version:
+			w.fail("%s: was answered version %d and has %d in group %d", op, told.version, wrote.version, g.id)
+		case told.outcome == refused:
+			w.fail("%s: was said not to be written in group %d, and was", op, g.id)
+		case wrote.version <= op.after:
+			w.fail("%s: has version %d in group %d", op, wrote.version, g.id)
 		}
 	}
-	switch {
-	case found != 0 && found != wants:
+	if op.level == sheaf.Linearizable && found != 0 && found != wants {
 		w.fail("%s: was written in %d of %d groups", op, found, wants)
-	case op.outcome == committed && found == 0:
-		w.fail("%s: was acknowledged at version %d and is lost", op, op.version)
-	case op.outcome == refused && found > 0:
-		w.fail("%s: was said not to be written, and was", op)
 	}
 }
 
-// checkOrder looks for one order of all batches and reads of a set that agrees with what
-// clients saw and when. It trusts no version.
+// checkOrder looks for one order of all batches and LINEARIZABLE reads of a set that agrees
+// with what clients saw and when. It trusts no version. What a batch below LINEARIZABLE has in
+// a group is a batch by itself.
 func (w *World) checkOrder(set int) {
 	var history []porcupine.Operation
+	add := func(op *operation) {
+		history = append(history, porcupine.Operation{
+			ClientId: op.client, Input: op, Output: op, Call: int64(op.began), Return: int64(op.ended),
+		})
+	}
 	for _, op := range w.operations {
-		if op.set == set {
-			history = append(history, porcupine.Operation{
-				ClientId: op.client, Input: op, Output: op, Call: int64(op.began), Return: int64(op.ended),
-			})
+		switch {
+		case op.set != set || op.kind == scanKeys || op.kind == readKeys && op.level != sheaf.Linearizable:
+		case op.level == sheaf.Linearizable:
+			add(op)
+		default:
+			for _, g := range w.groups {
+				if one := w.partOf(op, g); one != nil {
+					add(one)
+				}
+			}
 		}
 	}
 	switch porcupine.CheckOperationsTimeout(model, history, searchTime) {
@@ -78,6 +99,27 @@ func (w *World) checkOrder(set int) {
 	case porcupine.Unknown:
 		w.fail("set %d: whether there is an order of %d operations was not found out", set, len(history))
 	}
+}
+
+// partOf is what a batch was in one group, nil if nothing. Nobody sees it before the first
+// replica has applied it, and then every later read does: a time that spares the search what
+// waited long.
+func (w *World) partOf(op *operation, g *group) *operation {
+	one := *op
+	for i, key := range keysOf(op.set) {
+		if w.groupOf(key) != g.id {
+			one.writes[i] = leave
+		}
+	}
+	if wrote := g.parts[op.command.RequestID]; wrote != nil {
+		one.outcome, one.began, one.ended = committed, wrote.at-1, wrote.at
+		return &one
+	}
+	if op.parts[g.id-1].outcome == refused {
+		one.outcome = refused
+		return &one
+	}
+	return nil
 }
 
 // shortest returns the operations up to the first that does not fit.
@@ -106,7 +148,7 @@ var model = porcupine.Model{
 		now, op := state.(content), input.(*operation)
 		if op.outcome == read {
 			for i := range now {
-				if now[i] != op.values[i].batch {
+				if op.asked[i] && now[i] != op.values[i].batch {
 					return false, now
 				}
 			}

@@ -3,7 +3,7 @@
 // takes a real cluster a day of bad luck happens here in a fraction of a second, and
 // happens again for the same seed.
 //
-// A world has replicas, clients and a nemesis. Messages are dropped, doubled, delayed and
+// A world has replicas, clients, queues of EVENTUAL batches, and a nemesis. Messages are dropped, doubled, delayed and
 // so reordered; links are cut, one way or both; replicas crash at any point, with what
 // was not synced lost or not; they stop for a while; their clocks jump; their logs are
 // cut, so that others need snapshots; offices are handed over; replicas are added and
@@ -14,7 +14,10 @@
 //     after each;
 //   - an acknowledged batch is applied once, at the version that was answered, however
 //     often it was sent; one that was said not to be written is not;
-//   - reads are linearizable and never see a part of a batch (see check.go).
+//   - LINEARIZABLE reads are linearizable and never see a part of a batch (see check.go);
+//   - below that a session never goes back, no read has half of a group's part, a scan is as
+//     new as its beginning, and what was accepted is written, but for the last window of a
+//     crash (see promises.go).
 //
 // A check that cannot fail proves nothing, so the driver here can be broken on purpose: see
 // Mutant.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/sheafdb/sheaf/internal/coordinator"
 )
@@ -14,14 +15,21 @@ type group struct {
 	// parts are how often a batch's part was written here, and at which version, by the
 	// value that it wrote.
 	parts map[string]*written
-	// latest is the version of the last write to a key.
-	latest map[string]uint64
+	// history are the changes of a key, and places where in it a request's is, from 1.
+	history map[string][]change
+	places  map[placeOf]int
 }
+
+type placeOf struct{ id, key string }
 
 type written struct {
 	times   int
 	version uint64
+	at      time.Duration // of the entry that wrote it
 }
+
+// maxGroups is how many a world may have.
+const maxGroups = 3
 
 // keysets are sets of keys that are written and read together; the keys of a set live in
 // different groups.

@@ -16,7 +16,7 @@ const (
 	AnswerBeforeCommit
 	// ForgetRows drops the request IDs from snapshots.
 	ForgetRows
-	// ApplyTwice applies the last entry again after a restart.
+	// ApplyTwice applies the last entries again after a restart.
 	ApplyTwice
 	// ApplyWithClock stamps the replica's own clock into what it applies.
 	ApplyWithClock
@@ -28,12 +28,27 @@ const (
 	StatusByWallClock
 	// ForgetConf keeps no changes of replicas with the state.
 	ForgetConf
+	// LoggedBeforeSync counts an entry as logged when its write begins: what is committed
+	// may be beyond the durable log.
+	LoggedBeforeSync
+
+	// The others are of the levels below LINEARIZABLE.
+
+	// LoseRound proposes what is accepted at EVENTUAL once, whatever comes of it.
+	LoseRound
+	// ReadOther serves a SEQUENTIAL read of a replica, whatever version it has come to.
+	ReadOther
+	// ForgetPart answers a SEQUENTIAL batch when the first of its parts is applied.
+	ForgetPart
 	mutants
+
+	firstOfLevels = LoseRound
 )
 
 var mutantNames = [mutants]string{
 	"none", "reply-before-sync", "skip-sync", "read-at-once", "answer-before-commit",
 	"forget-rows", "apply-twice", "apply-with-clock", "cut-ahead", "lose-vote", "status-by-wall-clock", "forget-conf",
+	"logged-before-sync", "lose-round", "read-other", "forget-part",
 }
 
 // String is the name of its test.

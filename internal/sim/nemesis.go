@@ -20,7 +20,7 @@ func (w *World) nemesis() {
 	if leader := g.leader(); leader != nil && w.chance(3) {
 		n = leader
 	}
-	switch w.rng.IntN(9) {
+	switch w.rng.IntN(11) {
 	case 0, 1:
 		w.crash(n)
 	case 2:
@@ -30,7 +30,7 @@ func (w *World) nemesis() {
 	case 5:
 		w.stats.Pauses++
 		n.pausedUntil = w.now + w.between(100*time.Millisecond, 5*time.Second)
-	case 6:
+	case 6, 10:
 		w.stats.ClockJumps++
 		n.clockOffset = w.between(-20*time.Second, 20*time.Second)
 	case 7:
@@ -41,6 +41,12 @@ func (w *World) nemesis() {
 		}
 	case 8:
 		w.changeReplicas(g)
+	case 9:
+		if w.cfg.Mixed {
+			w.doors[w.rng.IntN(len(w.doors))].crash()
+		} else {
+			w.crash(n)
+		}
 	}
 }
 
@@ -113,7 +119,7 @@ func (w *World) changeReplicas(g *group) {
 	leader.turn()
 }
 
-// heal ends all faults.
+// heal ends all faults. What has crashed starts again, if not by itself.
 func (w *World) heal() {
 	w.calm = true
 	clear(w.net.cut)
@@ -149,6 +155,11 @@ func (g *group) members() (members []*node) {
 func (w *World) atRest() bool {
 	for _, c := range w.clients {
 		if c.left > 0 || c.busy {
+			return false
+		}
+	}
+	for _, d := range w.doors {
+		if !d.alive || !d.accepted.Empty() {
 			return false
 		}
 	}

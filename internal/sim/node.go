@@ -42,6 +42,7 @@ type node struct {
 	applies   []*replica.Apply
 	applying  bool
 	waiters   map[replica.Token]func(answer)
+	commits   map[replica.Token]func() // who wants to hear that an entry is committed
 	lastToken replica.Token
 	out       store.Mutations
 }
@@ -88,8 +89,8 @@ func (n *node) start() {
 	n.life++
 	n.state = n.disk.flushed.clone()
 	applied := n.state.meta
-	if w.cfg.Mutant == ApplyTwice && applied.Index > 1 && len(n.disk.entries) > 0 && n.disk.entries[0].GetIndex() < applied.Index {
-		applied.Index--
+	if w.cfg.Mutant == ApplyTwice && len(n.disk.entries) > 0 && n.disk.entries[0].GetIndex() < applied.Index {
+		applied.Index = max(applied.Index-min(8, applied.Index), n.disk.entries[0].GetIndex())
 	}
 	var err error
 	n.tail, err = replica.NewTail(replica.Saved{
@@ -110,7 +111,7 @@ func (n *node) start() {
 		return
 	}
 	n.appends, n.appending, n.applies, n.applying = nil, false, nil, false
-	n.waiters = make(map[replica.Token]func(answer))
+	n.waiters, n.commits = make(map[replica.Token]func(answer)), make(map[replica.Token]func())
 	n.tick()
 	n.flushLater()
 	n.tidyLater()
@@ -169,9 +170,6 @@ func (n *node) turn() {
 		for _, token := range work.Refused {
 			n.tell(token, answer{kind: notDone})
 		}
-		for _, token := range work.Lost {
-			n.tell(token, answer{kind: notDone})
-		}
 		for _, token := range work.Unknown {
 			n.tell(token, answer{kind: unknown})
 		}
@@ -183,14 +181,23 @@ func (n *node) turn() {
 			n.beginAppend()
 		}
 		if work.Apply != nil {
+			for i := range work.Apply.Entries {
+				n.committed(work.Apply.Entries[i].Token)
+			}
 			n.applies = append(n.applies, work.Apply)
 			n.beginApply()
 		}
 	}
 }
 
-// tell answers a caller, who may have gone.
+func (n *node) committed(token replica.Token) {
+	if told := n.commits[token]; told != nil {
+		delete(n.commits, token)
+		told()
+	}
+}
 
+// tell answers a caller, who may have gone.
 func (n *node) tell(token replica.Token, a answer) {
 	if waiter := n.waiters[token]; waiter != nil {
 		delete(n.waiters, token)
@@ -218,6 +225,10 @@ func (n *node) beginAppend() {
 	if early {
 		n.reply(a)
 	}
+	counted := w.cfg.Mutant == LoggedBeforeSync && a.Snapshot == nil
+	if counted {
+		n.core.Logged(a)
+	}
 	n.soon(delay, func() {
 		switch {
 		case w.cfg.Mutant == SkipSync && a.Snapshot == nil && w.chance(10):
@@ -231,7 +242,9 @@ func (n *node) beginAppend() {
 			n.group.restored(w, n)
 		}
 		n.appends, n.appending = n.appends[1:], false
-		n.core.Logged(a)
+		if !counted {
+			n.core.Logged(a)
+		}
 		if !early {
 			n.reply(a)
 		}
@@ -315,6 +328,9 @@ func (n *node) flushLater() {
 
 func (n *node) flush() {
 	index := n.state.meta.Index
+	if n.w.cfg.Mutant == ApplyTwice { // raft has not heard of all of it
+		index = min(index, n.core.Status().Applied)
+	}
 	if n.w.cfg.Mutant == CutAhead {
 		n.disk.cut(index)
 		n.tail.Trim(0, index)

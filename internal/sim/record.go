@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/replica"
@@ -40,7 +41,13 @@ func (g *group) note(n *node, e *replica.Committed, cmd *wire.Command, result *a
 	if len(e.Data) == 0 || cmd.Kind == wire.Tick {
 		return
 	}
-	version := max(cmd.Version, result.Version)
+	version, at := max(cmd.Version, result.Version), n.w.now
+	switch cmd.Kind {
+	case wire.Decide:
+		n.w.decided[cmd.RequestID] = at
+	case wire.Resolve:
+		at = n.w.decided[cmd.RequestID]
+	}
 	wrote := false
 	for i := range n.out.Ops {
 		op := &n.out.Ops[i]
@@ -48,16 +55,26 @@ func (g *group) note(n *node, e *replica.Committed, cmd *wire.Command, result *a
 			continue
 		}
 		wrote = true
-		if last := g.latest[string(op.Key)]; version <= last {
-			n.w.fail("group %d writes key %q at version %d after version %d", g.id, op.Key, version, last)
+		key, history := string(op.Key), g.history[string(op.Key)]
+		if len(history) > 0 && version <= history[len(history)-1].version {
+			n.w.fail("group %d writes key %q at version %d after version %d", g.id, key, version, history[len(history)-1].version)
 		}
-		g.latest[string(op.Key)] = version
+		change := change{value: value{version: version}, id: cmd.RequestID, at: at}
+		if !op.Delete {
+			record, err := wire.DecodeRecord(append(slices.Clone(op.Head), op.Value...))
+			if err != nil {
+				n.w.fail("group %d writes key %q: %v", g.id, key, err)
+			}
+			change.batch = string(record.Value)
+		}
+		g.history[key] = append(history, change)
+		g.places[placeOf{cmd.RequestID, key}] = len(history) + 1
 	}
 	if !wrote {
 		return
 	}
 	if g.parts[cmd.RequestID] == nil {
-		g.parts[cmd.RequestID] = &written{version: version}
+		g.parts[cmd.RequestID] = &written{version: version, at: n.w.now}
 	}
 	g.parts[cmd.RequestID].times++
 }

@@ -13,19 +13,44 @@ import (
 
 var sourceMutants = flag.Bool("sim.source", false, "run the mutants of the source too, some minutes")
 
-// mutation is a change of the source that breaks the protocol of a batch over groups.
+// mutation is a change of the source that breaks the protocol.
 type mutation struct {
 	Name string `json:"name"`
 	File string `json:"file"` // from the root of the module
 	Old  string `json:"old"`  // there exactly once
 	New  string `json:"new"`
+	// Small: it shows in a small world too.
+	Small bool `json:"small"`
 }
 
-var failedSeed = regexp.MustCompile(`seed \d+: [^\n]*`)
+// The first lines of what a broken simulator says.
+var (
+	failedSeed  = regexp.MustCompile(`seed \d+: [^\n]*`)
+	failedStory = regexp.MustCompile(`story "[^\n]*`)
+)
 
 // TestSourceMutantsAreFound compiles the simulator with one change each, which the seeds
 // must find.
 func TestSourceMutantsAreFound(t *testing.T) {
+	for _, m := range mutations(t) {
+		t.Run(m.Name, func(t *testing.T) {
+			m.mustBeFound(t, failedSeed, "-run", "TestClusterKeepsItsPromises", "-sim.seeds", "1500")
+		})
+	}
+}
+
+// TestSourceMutantsAreFoundInASmallWorld does the same for those that need little to show.
+func TestSourceMutantsAreFoundInASmallWorld(t *testing.T) {
+	for _, m := range mutations(t) {
+		if m.Small {
+			t.Run(m.Name, func(t *testing.T) {
+				m.mustBeFound(t, failedStory, "-run", "TestWhateverHappensInASmallWorldIsRight")
+			})
+		}
+	}
+}
+
+func mutations(t *testing.T) (all []mutation) {
 	if !*sourceMutants {
 		t.Skip("takes minutes: make mutants")
 	}
@@ -33,46 +58,46 @@ func TestSourceMutantsAreFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mutations []mutation
-	if err := json.Unmarshal(data, &mutations); err != nil {
+	if err := json.Unmarshal(data, &all); err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range mutations {
-		t.Run(m.Name, func(t *testing.T) {
-			dir := t.TempDir()
-			original, err := filepath.Abs(filepath.Join("..", "..", m.File))
-			if err != nil {
-				t.Fatal(err)
-			}
-			source, err := os.ReadFile(original)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n := strings.Count(string(source), m.Old); n != 1 {
-				t.Fatalf("%s has the text to change %d times", m.File, n)
-			}
-			changed := filepath.Join(dir, "changed.go")
-			if err := os.WriteFile(changed, []byte(strings.Replace(string(source), m.Old, m.New, 1)), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			overlay, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			overlayFile := filepath.Join(dir, "overlay.json")
-			if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			test := exec.Command("go", "test", "-overlay", overlayFile, "-run", "TestClusterKeepsItsPromises", "-sim.seeds", "1500", "-timeout", "20m", ".")
-			out, err := test.CombinedOutput()
-			if err == nil {
-				t.Fatal("not found in 1,500 seeds")
-			}
-			found := failedSeed.Find(out)
-			if found == nil {
-				t.Fatalf("failed, but not by a seed:\n%s", out)
-			}
-			t.Logf("%s", found)
-		})
+	return all
+}
+
+// mustBeFound runs the tests with the change, and wants them to fail by what they look for.
+func (m *mutation) mustBeFound(t *testing.T, by *regexp.Regexp, args ...string) {
+	dir := t.TempDir()
+	original, err := filepath.Abs(filepath.Join("..", "..", m.File))
+	if err != nil {
+		t.Fatal(err)
 	}
+	source, err := os.ReadFile(original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), m.Old); n != 1 {
+		t.Fatalf("%s has the text to change %d times", m.File, n)
+	}
+	changed := filepath.Join(dir, "changed.go")
+	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), m.Old, m.New, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlayFile := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	test := exec.Command("go", append([]string{"test", "-overlay", overlayFile, "-timeout", "20m", "."}, args...)...)
+	out, err := test.CombinedOutput()
+	if err == nil {
+		t.Fatal("not found")
+	}
+	found := by.Find(out)
+	if found == nil {
+		t.Fatalf("failed, but not by what was looked for:\n%s", out)
+	}
+	t.Logf("%s", found)
 }

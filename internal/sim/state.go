@@ -23,7 +23,7 @@ type state struct {
 }
 
 func newState() *state {
-	return &state{conf: &pb.ConfState{}, spaces: map[store.Space]map[string]string{store.Data: {}, store.Rows: {}, store.Due: {}, store.Attempts: {}, store.Held: {}}}
+	return &state{conf: &pb.ConfState{}, spaces: map[store.Space]map[string]string{store.Data: {}, store.Rows: {}, store.Due: {}, store.Attempts: {}, store.Held: {}, store.Own: {}}}
 }
 
 func (s *state) clone() *state {

@@ -14,6 +14,8 @@ type Config struct {
 	Groups   int
 	Replicas int // that each group begins with
 	Clients  int
+	// Mixed: there are batches and reads of all levels, and scans; else all is LINEARIZABLE.
+	Mixed bool
 	// Batches and reads of each client, at least.
 	Operations int
 	// Faulty is how long the nemesis is at work.
@@ -33,9 +35,14 @@ type World struct {
 	groups     []*group // by ID - 1
 	net        network
 	snapshots  []*state
+	doors      []*door
+	lives      []*life // of all doors
 	clients    []*client
 	operations []*operation
-	stats      Stats
+	// decided is when a batch over several groups was, by its request ID.
+	decided map[string]time.Duration
+	copies  []copied
+	stats   Stats
 	// calm: the nemesis is done, and nothing is lost any more.
 	calm bool
 	err  error
@@ -48,7 +55,11 @@ type Stats struct {
 	Dropped, Doubled                                                 int
 	// Coordinators that died at a call.
 	Coordinators int
-	Entries      int
+	// Accepted batches that found a key held, and those that crashes have lost.
+	PutBack, Lost int
+	// Images of all groups that were taken.
+	Images  int
+	Entries int
 }
 
 // event is something that happens at a time.
@@ -102,20 +113,29 @@ const (
 
 // Run runs a world to its end and returns what went wrong in it.
 func Run(cfg Config) (Stats, error) {
-	w := &World{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 1))}
+	w := &World{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 1)), decided: make(map[string]time.Duration)}
 	w.net.begin()
 	for i := range cfg.Groups {
-		g := &group{id: uint64(i + 1), log: make(map[uint64]*entry), parts: make(map[string]*written), latest: make(map[string]uint64)}
+		g := &group{
+			id: uint64(i + 1), log: make(map[uint64]*entry), parts: make(map[string]*written),
+			history: make(map[string][]change), places: make(map[placeOf]int),
+		}
 		w.groups = append(w.groups, g)
 		for range cfg.Replicas {
 			w.addNode(g)
 		}
 		w.bootstrap(g)
 	}
+	for range doors {
+		w.addDoor()
+	}
 	for i := range cfg.Clients {
 		w.addClient(i)
 	}
 	w.after(w.between(0, time.Second), w.nemesis)
+	for range 2 {
+		w.after(w.between(0, 3*time.Second), w.takeImages)
+	}
 	w.until(cfg.Faulty, func() bool { return false })
 	w.heal()
 	w.until(w.now+restTime, w.atRest)

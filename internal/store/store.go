@@ -74,8 +74,13 @@ type Mutations struct {
 func (m *Mutations) Reset() {
 	clear(m.Ops)
 	m.Ops = m.Ops[:0]
-	m.scratch = m.scratch[:0]
+	if m.scratch = m.scratch[:0]; cap(m.scratch) > maxKept {
+		m.scratch = nil
+	}
 }
+
+// maxKept bounds the memory that Reset keeps for what Scratch makes.
+const maxKept = 4 << 20
 
 // Set adds an op that sets key to head followed by value. It keeps the slices.
 func (m *Mutations) Set(space Space, key, head, value []byte) {
@@ -131,8 +136,38 @@ type Store interface {
 	// it. It may take long and does not hold up Apply. After an error dir may be there.
 	Copy(dir string) (Copied, error)
 
-	// Close releases files and memory. It does not flush.
+	// Image opens what can take the state of one instant, to be walked. Where a Flush
+	// writes the whole state it waits for one, and for a Copy, and the next of either waits
+	// for the image's Park or Close.
+	Image() (Image, error)
+
+	// Close releases files and memory. It does not flush. Views, cursors and images must
+	// be closed before.
 	Close() error
+}
+
+// Image is the state of one instant, while Apply goes on. Its methods are called one after
+// the other, in their order here; Park may be left out. It must be closed.
+type Image interface {
+	// Take makes it the state of an instant during the call, and is quick.
+	Take() (Taken, error)
+	// Park has what is in memory for the image alone written below the new directory dir,
+	// which is the caller's to remove after Close. What is on disk stays there: a store on
+	// disk writes nothing and keeps what Take found in its bounded memory, and old versions
+	// of keys on the disk.
+	Park(dir string) error
+	// Walk calls visit with all records, in any order, until it returns an error. Key and
+	// value are valid during the call. It is called once.
+	Walk(visit func(space Space, key, value []byte) error) error
+	// Close releases the image, also one that took nothing.
+	Close() error
+}
+
+// Taken says what an image has: its Meta, all of the space Own, and how many attempts.
+type Taken struct {
+	Meta     Meta
+	Own      map[string][]byte
+	Attempts int
 }
 
 // Copied says what is in a copy: its Meta, and all of the space Own.
@@ -174,6 +209,6 @@ var ErrCorrupt = errors.New("store is damaged")
 
 // Corruptf returns an error about a damaged file that says what to do.
 func Corruptf(file, format string, args ...any) error {
-	return fmt.Errorf("%w: %s: %s: restore the data directory from a backup, or move it away and start with an empty one",
+	return fmt.Errorf("%w: %s: %s: move the data directory away, and restore a backup into an empty one (sheaf restore), or start with an empty one; with other nodes, replace this one",
 		ErrCorrupt, file, fmt.Sprintf(format, args...))
 }

@@ -32,6 +32,8 @@ type GroupSample struct {
 	ID uint64
 	// Leads: the replica leads the group, as far as it knows.
 	Leads bool
+	// Prepared are the batches over several groups that hold keys here.
+	Prepared int
 }
 
 // RegisterNode exports what sample returns; it is called once per scrape, so
@@ -67,6 +69,8 @@ var nodeGauges = []nodeGauge{
 
 var leads = prometheus.NewDesc("sheaf_leads", "1 on the node whose replica leads the group.", []string{"group"}, nil)
 
+var prepared = prometheus.NewDesc("sheaf_prepared_batches", "Batches over several groups that hold keys of the group.", []string{"group"}, nil)
+
 func oneIf(is bool) float64 {
 	if is {
 		return 1
@@ -80,6 +84,7 @@ func (nodeCollector) Describe(out chan<- *prometheus.Desc) {
 		out <- g.desc
 	}
 	out <- leads
+	out <- prepared
 }
 
 // Collect implements prometheus.Collector.
@@ -90,5 +95,6 @@ func (c nodeCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, g := range s.Groups {
 		out <- prometheus.MustNewConstMetric(leads, prometheus.GaugeValue, oneIf(g.Leads), strconv.FormatUint(g.ID, 10))
+		out <- prometheus.MustNewConstMetric(prepared, prometheus.GaugeValue, float64(g.Prepared), strconv.FormatUint(g.ID, 10))
 	}
 }

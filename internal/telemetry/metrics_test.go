@@ -51,7 +51,7 @@ func TestMetricsCountWhatTheyAreTold(t *testing.T) {
 	m.ObservePutAll(PutAllSample{Face: "http", Reason: "INVALID_BATCH"})
 	m.ObserveRequest("grpc", "GetAll", "", time.Millisecond)
 	m.RegisterNode(func() NodeSample {
-		return NodeSample{AppliedIndex: 7, LogBytes: 8, NoSpace: true, Groups: []GroupSample{{ID: 1, Leads: true}, {ID: 2}}}
+		return NodeSample{AppliedIndex: 7, LogBytes: 8, NoSpace: true, Groups: []GroupSample{{ID: 1, Leads: true, Prepared: 3}, {ID: 2}}}
 	})
 	want := []string{ // labels in the order of their names
 		"sheaf_applied_index 7",
@@ -65,6 +65,8 @@ func TestMetricsCountWhatTheyAreTold(t *testing.T) {
 		"sheaf_leads 2 0",
 		"sheaf_log_bytes 8",
 		"sheaf_no_space 1",
+		"sheaf_prepared_batches 1 3",
+		"sheaf_prepared_batches 2 0",
 		"sheaf_putall_batch_bytes 1",
 		"sheaf_putall_batch_entries 1",
 		"sheaf_putall_latency_seconds linearizable grpc ok 1",

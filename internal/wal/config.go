@@ -27,7 +27,7 @@ type Config struct {
 	// a multiple of eight.
 	SegmentBytes int64
 	// Spares is how many ready segments are kept, at most 64. Negative keeps
-	// none: each segment is then a file that grows.
+	// none: each segment is then a new file, whose blocks are not written yet.
 	Spares int
 	// Recycled is how many segments beyond Spares are kept when a cut gives them
 	// back. A segment that is recycled need not be written through again, which

@@ -25,7 +25,8 @@
 // damage to something acknowledged, which must never be dropped in silence.
 // To tell them apart each record carries the offset of its segment that was
 // known durable when it was written. A record further on that claims an offset
-// above the bad one proves damage. MarkIdle writes such a claim after a burst,
+// above the bad one proves damage. So does a file that is shorter than it was before its
+// first record: each has its full length from the beginning. MarkIdle writes such a claim after a burst,
 // and the seal of a segment is the claim for all of it.
 //
 // # Changing to the next segment, in order

@@ -66,7 +66,7 @@ type segmentHeader struct {
 	nonce uint64
 	// firstLive is the first segment that was still needed when this one began.
 	firstLive uint64
-	// writtenBytes is a length of the file that was durable before the segment
+	// writtenBytes is the length of the file, which was durable before the segment
 	// began. A shorter file was cut short by something other than a crash.
 	writtenBytes uint32
 	// capacityBytes is the space set aside for the segment.

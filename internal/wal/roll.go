@@ -53,13 +53,13 @@ func (l *Log) begin(seq uint64, bytes int64, firstLive uint64) (activeSegment, e
 		return activeSegment{}, fmt.Errorf("%w: a segment of %d bytes is more than %d", ErrInvalid, capacity, int64(maxSegmentBytes))
 	}
 
-	path, file, written, err := l.spares.take(capacity)
+	path, file, err := l.spares.take(capacity)
 	if err != nil {
 		return activeSegment{}, l.noSpace("make log segment", err)
 	}
 	h := segmentHeader{
 		seq: seq, logID: l.logID, nonce: randomUint64(), firstLive: firstLive,
-		writtenBytes: uint32(written), capacityBytes: uint32(capacity),
+		writtenBytes: uint32(capacity), capacityBytes: uint32(capacity),
 		preambleEnd: uint32(preambleEnd), prevDurable: uint32(l.active.durable),
 	}
 	vecs := l.framePreamble(&h)

@@ -128,15 +128,16 @@ func (s *spareSet) newPath() string {
 }
 
 // take opens a file, under a spare's name, for a segment of the given size. It
-// is a ready spare if there is one of that size. Else it is a file that grows,
-// from what a short one has, and for which space is set aside where the file
-// system can. written is how many bytes of it are on disk.
-func (s *spareSet) take(bytes int64) (path string, file vfs.File, written int64, err error) {
+// is a ready spare if there is one of that size. Else it is one whose blocks are not
+// all written, for which space is set aside where the file system can. Either way it has
+// its full length, so that one which is shorter later is known to have lost something.
+func (s *spareSet) take(bytes int64) (path string, file vfs.File, err error) {
 	if bytes == s.segmentBytes {
 		if path = s.pop(&s.ready); path == "" {
 			path = s.pop(&s.short)
 		}
 	}
+	written := int64(0)
 	if path != "" {
 		info, err := s.fs.Stat(path)
 		if err == nil && info.Size() <= bytes {
@@ -150,17 +151,20 @@ func (s *spareSet) take(bytes int64) (path string, file vfs.File, written int64,
 		path = s.newPath()
 	}
 	if file, err = s.fs.OpenReadWrite(path, writeCategory); err != nil || written == bytes {
-		return path, file, written, err
+		return path, file, err
 	}
 	err = file.Preallocate(0, bytes)
-	if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS) {
-		written, err = s.writeZeros(file, written, bytes, func() bool { return true })
+	switch {
+	case errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS):
+		_, err = s.writeZeros(file, written, bytes, func() bool { return true })
+	case err == nil:
+		_, err = file.WriteAt([]byte{0}, bytes-1)
 	}
 	if err != nil {
 		s.discard(path, file)
-		return path, nil, 0, err
+		return path, nil, err
 	}
-	return path, file, written, nil
+	return path, file, nil
 }
 
 // pop takes the last file of a list of the set, "" if there is none.

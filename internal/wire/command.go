@@ -35,9 +35,15 @@ const (
 	Unreserve Kind = 9
 
 	// Join and Leave change the members of the cluster, in its first group: Keys are the
-	// node's name, and for Join its address and its disk.
+	// node's name, and for Join its address and its disk, for Leave the numbers of the members
+	// for whom it was decided that the node can go.
 	Join  Kind = 10
 	Leave Kind = 11
+
+	// Pause keeps new batches over several groups out of a group for a moment; Resume ends
+	// that and says whether it has lasted.
+	Pause  Kind = 12
+	Resume Kind = 13
 )
 
 // Command is the data of a log entry. Apply must depend on nothing but the
@@ -53,11 +59,12 @@ type Command struct {
 	MaxRows uint64
 
 	// RequestID names the batch. Empty: a Fast one that is not remembered, so not safe to
-	// retry; a batch over several groups always has one. Reserve has the reader's ID here.
+	// retry; a batch over several groups always has one. Reserve has the reader's ID here,
+	// Pause its own.
 	RequestID   string
 	Fingerprint Fingerprint // of the whole batch
 	// DeadlineMS: not applied when the group's clock is past it; 0 is none. A
-	// reservation ends then.
+	// reservation ends then. Of Pause it is a time span, from the group's clock on.
 	DeadlineMS uint64
 
 	// What follows belongs to Fast and Prepare.
@@ -77,7 +84,7 @@ type Command struct {
 	HomeKey []byte
 	// Condition is the ConditionHash of the whole batch.
 	Condition uint64
-	// Version is the batch's.
+	// Version is the batch's; of Resume the log entry at which the pause began.
 	Version uint64
 	// Commit tells Resolve what became of the attempt.
 	Commit bool
@@ -151,7 +158,7 @@ func DecodeCommand(data []byte) (Command, error) {
 	c.MaxRows = r.uvarint()
 	switch c.Kind {
 	case Tick:
-	case Decide, Resolve, Done, Reject, Reserve, Unreserve, Join, Leave:
+	case Decide, Resolve, Done, Reject, Reserve, Unreserve, Join, Leave, Pause, Resume:
 		c.readSmall(&r)
 	case Fast, Prepare:
 		if c.Kind == Prepare {

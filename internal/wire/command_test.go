@@ -16,7 +16,7 @@ func TestCommandsReadBackAsWritten(t *testing.T) {
 		text := rapid.SliceOfN(rapid.Byte(), 1, 20)
 		number := rapid.Uint64()
 		want := Command{
-			Kind:  Kind(rapid.IntRange(int(Fast), int(Unreserve)).Draw(t, "kind")),
+			Kind:  Kind(rapid.IntRange(int(Fast), int(Resume)).Draw(t, "kind")),
 			NowMS: number.Draw(t, "now"), RetentionMS: number.Draw(t, "retention"), MaxRows: number.Draw(t, "rows"),
 		}
 		if want.Kind != Tick {
@@ -88,6 +88,10 @@ func TestPreparedAndHolderReadBackAsWritten(t *testing.T) {
 	}
 	holder := Holder{RequestID: "r", Attempt: 7, UntilMS: 8}
 	if got, err := DecodeHolder(holder.Append(nil)); err != nil || !cmp.Equal(got, holder) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	pause := Paused{ID: "p", Began: 1 << 40, UntilMS: 9}
+	if got, err := DecodePaused(pause.Append(nil)); err != nil || got != pause {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if id, attempt := SplitAttempt(AppendAttempt(nil, "r", 7)); id != "r" || attempt != 7 {

@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -36,10 +38,57 @@ func Canonical(raw []byte) Entries {
 	return e
 }
 
-// Clone returns entries with memory of their own.
-func (e Entries) Clone() Entries {
-	e.raw = append([]byte(nil), e.raw...)
+// CopyTo moves the view to a copy of the encoding, for which write has the place: it appends
+// the bytes that are given to append.
+func (e Entries) CopyTo(place func(write func(dst []byte) []byte) []byte) Entries {
+	e.raw = place(func(dst []byte) []byte { return append(dst, e.raw...) })
 	return e
+}
+
+// Share is what a number has of a batch's entries.
+type Share struct {
+	Number  uint64
+	Entries Entries
+}
+
+// Divide gives each number that numberOf has for a key its share, by ascending number. The
+// shares have memory of their own; who has few numbers, at most 65536, is served best.
+func (e Entries) Divide(numberOf func(key []byte) uint64) (shares []Share) {
+	owners, sizes := make([]uint16, 0, e.count), []int(nil)
+	for rest := e.raw; len(rest) > 0; {
+		body, after := cutBody(rest)
+		key, _, usual := parseUsual(body)
+		conditional := false
+		if !usual {
+			entry, _, _ := parseEntry(body)
+			key, conditional = entry.Key, entry.HasIfVersion
+		}
+		number, at := numberOf(key), 0
+		for at < len(shares) && shares[at].Number != number {
+			at++
+		}
+		if at == len(shares) {
+			shares, sizes = append(shares, Share{Number: number}), append(sizes, 0)
+		}
+		owners = append(owners, uint16(at))
+		sizes[at] += len(rest) - len(after)
+		share := &shares[at].Entries
+		share.count++
+		share.conditional = share.conditional || conditional
+		rest = after
+	}
+	for at, size := range sizes {
+		shares[at].Entries.raw = make([]byte, 0, size)
+	}
+	rest := e.raw
+	for _, at := range owners {
+		_, after := cutBody(rest)
+		share := &shares[at].Entries
+		share.raw = append(share.raw, rest[:len(rest)-len(after)]...)
+		rest = after
+	}
+	slices.SortFunc(shares, func(a, b Share) int { return cmp.Compare(a.Number, b.Number) })
+	return shares
 }
 
 // Raw is the encoding. The caller must not change it.

@@ -390,3 +390,46 @@ func BenchmarkParseEntries(b *testing.B) {
 		}
 	}
 }
+
+func TestDividedEntriesAreAllThereInOrder(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var all []Entry
+		for i := range 1 + rng.IntN(40) {
+			e := put(fmt.Sprint("key", i), strings.Repeat("v", rng.IntN(300)))
+			switch rng.IntN(4) {
+			case 0:
+				e.HasIfVersion, e.IfVersion = true, rng.Uint64()
+			case 1:
+				e.TTLMS = 1 + rng.Int64N(1e6)
+			case 2:
+				e = Entry{Key: e.Key, Delete: true}
+			}
+			all = append(all, e)
+		}
+		groups := uint64(1 + rng.IntN(5))
+		numberOf := func(key []byte) uint64 { return 7 + uint64(key[len(key)-1])%groups }
+		want := make(map[uint64][]Entry)
+		for _, e := range all {
+			want[numberOf(e.Key)] = append(want[numberOf(e.Key)], e)
+		}
+		before := uint64(0)
+		shares := Canonical(encode(all...)).Divide(numberOf)
+		for _, share := range shares {
+			if share.Number <= before {
+				t.Fatalf("share %d is behind %d", share.Number, before)
+			}
+			before = share.Number
+			// Canonical counts, and looks for conditions, by itself.
+			if same := Canonical(share.Entries.Raw()); share.Entries.Len() != same.Len() || share.Entries.Conditional() != same.Conditional() {
+				t.Fatalf("share of %d entries, conditional %t: they are %d, %t", share.Entries.Len(), share.Entries.Conditional(), same.Len(), same.Conditional())
+			}
+			if got := encode(collect(share.Entries)...); !bytes.Equal(got, encode(want[share.Number]...)) {
+				t.Fatalf("share %d has %q, want %q", share.Number, got, encode(want[share.Number]...))
+			}
+		}
+		if len(shares) != len(want) {
+			t.Fatalf("%d shares, want %d", len(shares), len(want))
+		}
+	}
+}

@@ -58,6 +58,8 @@ type Holder struct {
 
 	HomeKey                 []byte
 	DeadlineMS, RetentionMS uint64
+	// Paused: it is nobody's key, but new batches over several groups wait (see Paused).
+	Paused bool
 }
 
 // Append appends the encoding: attempt, until (varints), request ID.

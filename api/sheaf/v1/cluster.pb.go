@@ -138,12 +138,14 @@ type ClusterNode struct {
 	Name     string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	PeerAddr string                 `protobuf:"bytes,3,opt,name=peer_addr,json=peerAddr,proto3" json:"peer_addr,omitempty"`
 	// Why it could not be asked; the fields below are then empty.
-	Error         string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
-	Version       string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
-	State         string `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
-	GrpcAddr      string `protobuf:"bytes,7,opt,name=grpc_addr,json=grpcAddr,proto3" json:"grpc_addr,omitempty"`
-	HttpAddr      string `protobuf:"bytes,8,opt,name=http_addr,json=httpAddr,proto3" json:"http_addr,omitempty"`
-	AdminAddr     string `protobuf:"bytes,9,opt,name=admin_addr,json=adminAddr,proto3" json:"admin_addr,omitempty"`
+	Error     string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	Version   string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	State     string `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
+	GrpcAddr  string `protobuf:"bytes,7,opt,name=grpc_addr,json=grpcAddr,proto3" json:"grpc_addr,omitempty"`
+	HttpAddr  string `protobuf:"bytes,8,opt,name=http_addr,json=httpAddr,proto3" json:"http_addr,omitempty"`
+	AdminAddr string `protobuf:"bytes,9,opt,name=admin_addr,json=adminAddr,proto3" json:"admin_addr,omitempty"`
+	// It is one of the first members of the cluster; the others joined later.
+	First         bool `protobuf:"varint,10,opt,name=first,proto3" json:"first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -239,6 +241,13 @@ func (x *ClusterNode) GetAdminAddr() string {
 		return x.AdminAddr
 	}
 	return ""
+}
+
+func (x *ClusterNode) GetFirst() bool {
+	if x != nil {
+		return x.First
+	}
+	return false
 }
 
 // ClusterGroup is one replica group.
@@ -565,6 +574,88 @@ func (*TransferLeaderResponse) Descriptor() ([]byte, []int) {
 	return file_sheaf_v1_cluster_proto_rawDescGZIP(), []int{8}
 }
 
+// BackupRequest has no fields.
+type BackupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupRequest) Reset() {
+	*x = BackupRequest{}
+	mi := &file_sheaf_v1_cluster_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupRequest) ProtoMessage() {}
+
+func (x *BackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_cluster_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
+func (*BackupRequest) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_cluster_proto_rawDescGZIP(), []int{9}
+}
+
+// BackupResponse is the next piece of the file.
+type BackupResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupResponse) Reset() {
+	*x = BackupResponse{}
+	mi := &file_sheaf_v1_cluster_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupResponse) ProtoMessage() {}
+
+func (x *BackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_cluster_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
+func (*BackupResponse) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_cluster_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *BackupResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 var File_sheaf_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_sheaf_v1_cluster_proto_rawDesc = "" +
@@ -575,7 +666,7 @@ const file_sheaf_v1_cluster_proto_rawDesc = "" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12+\n" +
 	"\x05nodes\x18\x02 \x03(\v2\x15.sheaf.v1.ClusterNodeR\x05nodes\x12.\n" +
 	"\x06groups\x18\x03 \x03(\v2\x16.sheaf.v1.ClusterGroupR\x06groups\x12\x1a\n" +
-	"\bproblems\x18\x04 \x03(\tR\bproblems\"\xed\x01\n" +
+	"\bproblems\x18\x04 \x03(\tR\bproblems\"\x83\x02\n" +
 	"\vClusterNode\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
@@ -586,7 +677,9 @@ const file_sheaf_v1_cluster_proto_rawDesc = "" +
 	"\tgrpc_addr\x18\a \x01(\tR\bgrpcAddr\x12\x1b\n" +
 	"\thttp_addr\x18\b \x01(\tR\bhttpAddr\x12\x1d\n" +
 	"\n" +
-	"admin_addr\x18\t \x01(\tR\tadminAddr\"\xa9\x01\n" +
+	"admin_addr\x18\t \x01(\tR\tadminAddr\x12\x14\n" +
+	"\x05first\x18\n" +
+	" \x01(\bR\x05first\"\xa9\x01\n" +
 	"\fClusterGroup\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x04R\x05group\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\x04R\x06leader\x12\x12\n" +
@@ -604,13 +697,17 @@ const file_sheaf_v1_cluster_proto_rawDesc = "" +
 	"\x15TransferLeaderRequest\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x04R\x05group\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\"\x18\n" +
-	"\x16TransferLeaderResponse2\xf7\x01\n" +
+	"\x16TransferLeaderResponse\"\x0f\n" +
+	"\rBackupRequest\"$\n" +
+	"\x0eBackupResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xb6\x02\n" +
 	"\x0eClusterService\x12G\n" +
 	"\n" +
 	"GetCluster\x12\x1b.sheaf.v1.GetClusterRequest\x1a\x1c.sheaf.v1.GetClusterResponse\x12G\n" +
 	"\n" +
 	"RemoveNode\x12\x1b.sheaf.v1.RemoveNodeRequest\x1a\x1c.sheaf.v1.RemoveNodeResponse\x12S\n" +
-	"\x0eTransferLeader\x12\x1f.sheaf.v1.TransferLeaderRequest\x1a .sheaf.v1.TransferLeaderResponseB/Z-github.com/sheafdb/sheaf/api/sheaf/v1;sheafv1b\x06proto3"
+	"\x0eTransferLeader\x12\x1f.sheaf.v1.TransferLeaderRequest\x1a .sheaf.v1.TransferLeaderResponse\x12=\n" +
+	"\x06Backup\x12\x17.sheaf.v1.BackupRequest\x1a\x18.sheaf.v1.BackupResponse0\x01B/Z-github.com/sheafdb/sheaf/api/sheaf/v1;sheafv1b\x06proto3"
 
 var (
 	file_sheaf_v1_cluster_proto_rawDescOnce sync.Once
@@ -624,7 +721,7 @@ func file_sheaf_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_sheaf_v1_cluster_proto_rawDescData
 }
 
-var file_sheaf_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_sheaf_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_sheaf_v1_cluster_proto_goTypes = []any{
 	(*GetClusterRequest)(nil),      // 0: sheaf.v1.GetClusterRequest
 	(*GetClusterResponse)(nil),     // 1: sheaf.v1.GetClusterResponse
@@ -635,22 +732,26 @@ var file_sheaf_v1_cluster_proto_goTypes = []any{
 	(*RemoveNodeResponse)(nil),     // 6: sheaf.v1.RemoveNodeResponse
 	(*TransferLeaderRequest)(nil),  // 7: sheaf.v1.TransferLeaderRequest
 	(*TransferLeaderResponse)(nil), // 8: sheaf.v1.TransferLeaderResponse
+	(*BackupRequest)(nil),          // 9: sheaf.v1.BackupRequest
+	(*BackupResponse)(nil),         // 10: sheaf.v1.BackupResponse
 }
 var file_sheaf_v1_cluster_proto_depIdxs = []int32{
-	2, // 0: sheaf.v1.GetClusterResponse.nodes:type_name -> sheaf.v1.ClusterNode
-	3, // 1: sheaf.v1.GetClusterResponse.groups:type_name -> sheaf.v1.ClusterGroup
-	4, // 2: sheaf.v1.ClusterGroup.replicas:type_name -> sheaf.v1.ClusterReplica
-	0, // 3: sheaf.v1.ClusterService.GetCluster:input_type -> sheaf.v1.GetClusterRequest
-	5, // 4: sheaf.v1.ClusterService.RemoveNode:input_type -> sheaf.v1.RemoveNodeRequest
-	7, // 5: sheaf.v1.ClusterService.TransferLeader:input_type -> sheaf.v1.TransferLeaderRequest
-	1, // 6: sheaf.v1.ClusterService.GetCluster:output_type -> sheaf.v1.GetClusterResponse
-	6, // 7: sheaf.v1.ClusterService.RemoveNode:output_type -> sheaf.v1.RemoveNodeResponse
-	8, // 8: sheaf.v1.ClusterService.TransferLeader:output_type -> sheaf.v1.TransferLeaderResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	2,  // 0: sheaf.v1.GetClusterResponse.nodes:type_name -> sheaf.v1.ClusterNode
+	3,  // 1: sheaf.v1.GetClusterResponse.groups:type_name -> sheaf.v1.ClusterGroup
+	4,  // 2: sheaf.v1.ClusterGroup.replicas:type_name -> sheaf.v1.ClusterReplica
+	0,  // 3: sheaf.v1.ClusterService.GetCluster:input_type -> sheaf.v1.GetClusterRequest
+	5,  // 4: sheaf.v1.ClusterService.RemoveNode:input_type -> sheaf.v1.RemoveNodeRequest
+	7,  // 5: sheaf.v1.ClusterService.TransferLeader:input_type -> sheaf.v1.TransferLeaderRequest
+	9,  // 6: sheaf.v1.ClusterService.Backup:input_type -> sheaf.v1.BackupRequest
+	1,  // 7: sheaf.v1.ClusterService.GetCluster:output_type -> sheaf.v1.GetClusterResponse
+	6,  // 8: sheaf.v1.ClusterService.RemoveNode:output_type -> sheaf.v1.RemoveNodeResponse
+	8,  // 9: sheaf.v1.ClusterService.TransferLeader:output_type -> sheaf.v1.TransferLeaderResponse
+	10, // 10: sheaf.v1.ClusterService.Backup:output_type -> sheaf.v1.BackupResponse
+	7,  // [7:11] is the sub-list for method output_type
+	3,  // [3:7] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_sheaf_v1_cluster_proto_init() }
@@ -664,7 +765,7 @@ func file_sheaf_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sheaf_v1_cluster_proto_rawDesc), len(file_sheaf_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,11 @@ type image struct {
 func (s *Store) freeze() (img image, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.freezeLocked()
+}
+
+// freezeLocked is freeze for who holds the lock.
+func (s *Store) freezeLocked() (img image, err error) {
 	img.meta, img.keys, img.due = s.meta, s.tables[tableIndex(store.Data)].len(), s.due.Clone()
 	for i, t := range s.tables {
 		if img.tables[i], err = t.freeze(); err != nil {
@@ -90,18 +95,23 @@ func (s *Store) noteSnapshot(index uint64) {
 
 // writeImage writes all records; seen, if not nil, is told of those of the tables.
 func (s *Store) writeImage(w *snapshotWriter, img *image, seen func(space store.Space, key, value []byte)) error {
+	return s.walk(img, func(space store.Space, key, value []byte) error {
+		if seen != nil && space != store.Due {
+			seen(space, key, value)
+		}
+		return w.add(space, key, value)
+	})
+}
+
+// walk visits all records of an image, once.
+func (s *Store) walk(img *image, visit func(space store.Space, key, value []byte) error) error {
 	for i, t := range img.tables {
 		space := tableSpaces[i]
 		for part := range t.parts() {
 			if s.closed.Load() {
 				return errClosed
 			}
-			err := t.walk(part, func(key, value []byte) error {
-				if seen != nil {
-					seen(space, key, value)
-				}
-				return w.add(space, key, value)
-			})
+			err := t.walk(part, func(key, value []byte) error { return visit(space, key, value) })
 			if err != nil {
 				return err
 			}
@@ -109,7 +119,7 @@ func (s *Store) writeImage(w *snapshotWriter, img *image, seen func(space store.
 	}
 	var err error
 	img.due.Ascend(func(key string) bool {
-		err = w.add(store.Due, []byte(key), nil)
+		err = visit(store.Due, []byte(key), nil)
 		return err == nil
 	})
 	return err

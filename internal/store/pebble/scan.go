@@ -40,21 +40,28 @@ func (s *Store) Scan(prefix, start []byte) (store.Cursor, store.Meta, error) {
 	if bytes.Compare(start, prefix) > 0 {
 		lower = spaceKey(store.Data, start)
 	}
-	if bytes.Compare(lower, upper) >= 0 {
-		return c, meta, nil
+	if err := c.begin(lower, upper, meta.Index); err != nil {
+		return nil, store.Meta{}, errors.Join(err, c.Close())
 	}
-	var err error
-	c.iter, err = snap.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-	if err != nil {
-		return nil, store.Meta{}, errors.Join(fmt.Errorf("scan keys: %w", s.readError(err)), c.Close())
-	}
-	c.staged = set.sorted(lower[1:], upper, meta.Index)
 	return c, meta, nil
 }
 
-// sorted returns, in the order of their keys, the records of Data as of a log entry
+// begin has the cursor walk from lower up to upper, which have their space before them.
+func (c *cursor) begin(lower, upper []byte, index uint64) (err error) {
+	if bytes.Compare(lower, upper) >= 0 {
+		return nil
+	}
+	c.iter, err = c.snap.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return fmt.Errorf("scan keys: %w", c.store.readError(err))
+	}
+	c.staged = c.set.sorted(store.Space(lower[0]), lower[1:], upper, index)
+	return nil
+}
+
+// sorted returns, in the order of their keys, the records of a space as of a log entry
 // from lower up to upper (which has its space before it): of each key the youngest.
-func (set *runSet) sorted(lower, upper []byte, index uint64) []record {
+func (set *runSet) sorted(space store.Space, lower, upper []byte, index uint64) []record {
 	type aged struct {
 		record
 		run int // the youngest is 0
@@ -62,7 +69,7 @@ func (set *runSet) sorted(lower, upper []byte, index uint64) []record {
 	var found []aged
 	for n, r := range set.runs {
 		r.each(func(rec record) {
-			if rec.space() != store.Data || bytes.Compare(rec.key(), lower) < 0 || !below(rec.key(), upper) {
+			if rec.space() != space || bytes.Compare(rec.key(), lower) < 0 || !below(space, rec.key(), upper) {
 				return
 			}
 			if rec, ok := r.asOf(rec, index); ok {
@@ -81,9 +88,9 @@ func (set *runSet) sorted(lower, upper []byte, index uint64) []record {
 	return records
 }
 
-// below compares a key of Data with a bound on disk.
-func below(key, upper []byte) bool {
-	return upper[0] > byte(store.Data) || bytes.Compare(key, upper[1:]) < 0
+// below compares a key of a space with a bound on disk.
+func below(space store.Space, key, upper []byte) bool {
+	return upper[0] > byte(space) || bytes.Compare(key, upper[1:]) < 0
 }
 
 func spaceKey(space store.Space, key []byte) []byte {
@@ -165,16 +172,21 @@ func (c *cursor) Key() []byte   { return c.key }
 func (c *cursor) Value() []byte { return c.value }
 func (c *cursor) Err() error    { return c.err }
 
-// Close reports what failed in closing; what ended the walk is in Err.
-func (c *cursor) Close() error {
-	var iterErr error
+// end lets go of Pebble's iterator.
+func (c *cursor) end() (err error) {
 	if c.iter != nil {
 		// An iterator's Close repeats the error of the walk.
-		if err := c.iter.Close(); c.err == nil {
-			iterErr = err
+		if closeErr := c.iter.Close(); c.err == nil {
+			err = closeErr
 		}
+		c.iter = nil
 	}
-	err := errors.Join(iterErr, c.snap.Close())
+	return err
+}
+
+// Close reports what failed in closing; what ended the walk is in Err.
+func (c *cursor) Close() error {
+	err := errors.Join(c.end(), c.snap.Close())
 	c.store.stage.release(c.set)
 	if err != nil {
 		return fmt.Errorf("close scan: %w", c.store.readError(err))

@@ -53,7 +53,7 @@ func TestScanOfTheStageIsOneInstant(t *testing.T) {
 	lower := spaceKey(store.Data, nil)
 	for index, want := range map[uint64]string{0: "", 1: "a=1 b=1 ", 2: "a- b=2 c=2 "} {
 		got := ""
-		for _, rec := range g.set.sorted(nil, successor(lower), index) {
+		for _, rec := range g.set.sorted(store.Data, nil, successor(lower), index) {
 			if rec.deletes() {
 				got += fmt.Sprintf("%s- ", rec.key())
 				continue

@@ -45,6 +45,8 @@ func Run(t *testing.T, open Open) {
 		{"FlushWhileApplying", testFlushWhileApplying},
 		{"CrashLeavesOneWholeState", testCrash},
 		{"CopyIsAStoreOfItsOwn", testCopy},
+		{"ImageIsOneState", testImage},
+		{"ImageThatTookNothing", testImageUnused},
 		{"FailedFlushIsReported", testFailedFlush},
 		{"DamageIsNeverWrongData", testDamage},
 		{"BehavesLikeAMap", testModel},

@@ -177,6 +177,11 @@ func checkState(tb tester, s store.Store, want state) {
 	if err != nil {
 		tb.Fatalf("read state: %v", err)
 	}
+	checkSame(tb, want, got)
+}
+
+func checkSame(tb tester, want, got state) {
+	tb.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		if len(diff) > 2000 {
 			diff = diff[:2000]
