@@ -114,7 +114,7 @@ func (c *Coordinator) putParts(ctx context.Context, cmd *wire.Command, parts []P
 	if cmd.IfMatch.Set && !cmd.IfMatch.Star || cmd.IfNoneMatch.Set && !cmd.IfNoneMatch.Star {
 		return Answer{}, sheaf.Invalid("consistency", "is sequential, and the batch's keys are in %d groups that do not coordinate, so an ETag of all of them cannot be compared: use if_version, or choose linearizable", len(parts))
 	}
-	shares := c.split(cmd)
+	shares := sharesOf(cmd, parts)
 	answers, errs := make([]Answer, len(shares)), make([]error, len(shares))
 	done := make(chan int, len(shares))
 	for i, part := range shares {
