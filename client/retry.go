@@ -137,6 +137,9 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		call.state = st.to
 	}
 	deadline, bounded := ctx.Deadline()
+	if bounded && !time.Now().Before(deadline) {
+		<-ctx.Done() // what ended the attempt may have looked at the clock before ctx did
+	}
 	switch {
 	case !sendAgain(failure.Code):
 		return call.end(st, failure)
