@@ -74,6 +74,8 @@ type call struct {
 	id       sheaf.RequestID
 	state    state
 	attempts int
+	// told is the last failure that says more than that ctx cut an attempt short.
+	told *sheaf.Error
 	// writes: its answers tell of the route. route is its number, node and at are where the
 	// last attempt went.
 	writes bool
@@ -123,6 +125,10 @@ func (c *Client) run(ctx context.Context, call *call, send send) (answered, erro
 func (c *Client) again(ctx context.Context, call *call, err error, sent bool) error {
 	call.attempts++
 	failure := call.understand(err, sent)
+	// What an attempt that ctx cut short says is only that.
+	if c := status.Code(failure.Err); c != codes.DeadlineExceeded && c != codes.Canceled {
+		call.told = failure
+	}
 	if elsewhere(failure.Code) {
 		c.nodes.leave(call.route, call.at)
 	}
@@ -131,6 +137,9 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		call.state = st.to
 	}
 	deadline, bounded := ctx.Deadline()
+	if bounded && !time.Now().Before(deadline) {
+		<-ctx.Done() // what ended the attempt may have looked at the clock before ctx did
+	}
 	switch {
 	case !sendAgain(failure.Code):
 		return call.end(st, failure)
@@ -187,9 +196,9 @@ func (call *call) interrupted(ctx context.Context, failure *sheaf.Error) error {
 		detail = fmt.Sprintf("the caller's time was over after %d attempts", call.attempts)
 	}
 	cause := ctx.Err()
-	// What an attempt that ctx cut short says is only that.
-	if c := status.Code(failure.Err); c != codes.DeadlineExceeded && c != codes.Canceled {
-		cause = fmt.Errorf("%w (last attempt: %w)", cause, failure)
+	// Beside an attempt whose outcome is unknown, what one before it said is no reason.
+	if call.told != nil && (call.told == failure || call.state != unsure) {
+		cause = fmt.Errorf("%w (the last that told why: %w)", cause, call.told)
 	}
 	return call.nameID(&sheaf.Error{Code: code, Op: call.op, Detail: detail, Err: cause, RetryAfter: failure.RetryAfter})
 }

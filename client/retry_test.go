@@ -164,6 +164,26 @@ func TestCallerTimeOverTellsWhetherTheBatchMayBeApplied(t *testing.T) {
 	}
 }
 
+// TestTheDeadlineDoesNotHideTheReason: a read that is refused until its last attempt is cut short
+// tells why it was refused.
+func TestTheDeadlineDoesNotHideTheReason(t *testing.T) {
+	draining := func(context.Context, *fakeNode, *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {
+		return nil, refusal(sheaf.Draining)
+	}
+	silent := func(ctx context.Context, _ *fakeNode, _ *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	node := &fakeNode{getall: []line[*sheafv1.GetAllRequest, *sheafv1.GetAllResponse]{draining, draining, silent}}
+	inBubble(t, node, func(t *testing.T, c *Client) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		if _, err := c.Get(ctx, []byte("a")); sheaf.CodeOf(err) != sheaf.NotProposed || !errors.Is(err, sheaf.Draining) {
+			t.Errorf("got %v, want NOT_PROPOSED and why", err)
+		}
+	})
+}
+
 func TestCancelledWriteIsUnknownOnceSent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	node := &fakeNode{putall: []writeLine{func(ctx context.Context, n *fakeNode, r *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {

@@ -1,8 +1,6 @@
 package backup
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"time"
@@ -32,8 +30,7 @@ const (
 	// maxSmallBytes bounds the frames that are no records.
 	maxSmallBytes = 64 << 10
 
-	metaFields   = 8
-	sectionBytes = 4 + metaFields*8
+	sectionBytes = 4 + store.MetaBytes
 	endBytes     = len(spaces)*8 + 16
 )
 
@@ -104,7 +101,7 @@ type Sum struct{ Hi, Lo uint64 }
 
 // Add adds a record. scratch is memory to use, returned for the next.
 func (s *Sum) Add(space store.Space, key, value, scratch []byte) []byte {
-	scratch = appendRecord(scratch[:0], space, key, value)
+	scratch = store.AppendRecord(scratch[:0], space, key, value)
 	hash := xxh3.Hash128(scratch)
 	lo := s.Lo + hash.Lo
 	if lo < s.Lo {
@@ -129,50 +126,4 @@ func (c *Counter) Add(space store.Space, key, value []byte) {
 		*c.Counts.of(space)++
 		c.scratch = c.Sum.Add(space, key, value, c.scratch)
 	}
-}
-
-func appendMeta(dst []byte, m store.Meta) []byte {
-	for _, field := range [metaFields]uint64{m.Index, m.Term, m.NowMS, m.Clock, m.Floor, m.Rows, m.Held, m.IDFloorMS} {
-		dst = binary.LittleEndian.AppendUint64(dst, field)
-	}
-	return dst
-}
-
-func decodeMeta(data []byte) (m store.Meta) {
-	for _, field := range [metaFields]*uint64{&m.Index, &m.Term, &m.NowMS, &m.Clock, &m.Floor, &m.Rows, &m.Held, &m.IDFloorMS} {
-		*field = binary.LittleEndian.Uint64(data)
-		data = data[8:]
-	}
-	return m
-}
-
-func appendRecord(dst []byte, space store.Space, key, value []byte) []byte {
-	dst = append(dst, byte(space))
-	dst = binary.AppendUvarint(dst, uint64(len(key)))
-	dst = binary.AppendUvarint(dst, uint64(len(value)))
-	dst = append(dst, key...)
-	return append(dst, value...)
-}
-
-var errMalformed = errors.New("malformed record")
-
-// cutRecord takes the first record off data. Key and value view data.
-func cutRecord(data []byte) (space store.Space, key, value, rest []byte, err error) {
-	if space = store.Space(data[0]); !Has(space) {
-		return 0, nil, nil, nil, errMalformed
-	}
-	data = data[1:]
-	var lengths [2]uint64
-	for i := range lengths {
-		n := 0
-		if lengths[i], n = binary.Uvarint(data); n <= 0 {
-			return 0, nil, nil, nil, errMalformed
-		}
-		data = data[n:]
-	}
-	if lengths[0] > uint64(len(data)) || lengths[1] > uint64(len(data))-lengths[0] {
-		return 0, nil, nil, nil, errMalformed
-	}
-	end := lengths[0] + lengths[1]
-	return space, data[:lengths[0]], data[lengths[0]:end], data[end:], nil
 }

@@ -102,7 +102,7 @@ func (r *Reader) section(group int, v Visitor) error {
 	case kind != kindSection || len(payload) != sectionBytes || binary.LittleEndian.Uint32(payload) != uint32(group):
 		return r.damaged("group %d does not begin where it should", group)
 	}
-	s := Section{Group: group, Meta: decodeMeta(payload[4:])}
+	s := Section{Group: group, Meta: store.DecodeMeta(payload[4:])}
 	if err := v.Begin(s); err != nil {
 		return err
 	}
@@ -121,9 +121,12 @@ func (r *Reader) section(group int, v Visitor) error {
 			return r.damaged("a frame of kind %d is in the middle of group %d", kind, group)
 		}
 		for len(payload) > 0 {
-			space, key, value, rest, err := cutRecord(payload)
+			space, key, value, rest, err := store.CutRecord(payload)
 			if err != nil {
 				return r.damaged("%v", err)
+			}
+			if !Has(space) {
+				return r.damaged("a record of group %d is of space %d, which is in no backup", group, space)
 			}
 			*s.Counts.of(space)++
 			scratch = s.Sum.Add(space, key, value, scratch)

@@ -51,7 +51,7 @@ func (w *Writer) Begin(meta store.Meta) error {
 		return errors.New("backup: a section that does not fit")
 	}
 	w.section = &Section{Group: w.done + 1, Meta: meta}
-	return w.small(kindSection, appendMeta(binary.LittleEndian.AppendUint32(nil, uint32(w.section.Group)), meta))
+	return w.small(kindSection, meta.Append(binary.LittleEndian.AppendUint32(nil, uint32(w.section.Group))))
 }
 
 // Add writes one record, and leaves those of spaces out that are not in a backup. It copies key

@@ -151,7 +151,7 @@ func (b *Bridge) Form(ctx context.Context, waiting func(name string, why error))
 		if name == "" {
 			break
 		}
-		if why == nil || ctx.Err() == nil { // that the time was over says less than what came before
+		if why == nil || !over(ctx) { // that the time was over says less than what came before
 			missing, why = name, err
 		}
 		if waiting != nil && time.Since(told) > 2*time.Second {
@@ -172,6 +172,12 @@ func (b *Bridge) Form(ctx context.Context, waiting func(name string, why error))
 	}
 	slices.SortFunc(members, func(x, y Member) int { return int(int64(x.ID) - int64(y.ID)) })
 	return NameOf(members, b.cfg.Groups), members, nil
+}
+
+// over says whether the time is. A connection that is dialed finds out before ctx does.
+func over(ctx context.Context) bool {
+	end, bounded := ctx.Deadline()
+	return ctx.Err() != nil || bounded && !time.Now().Before(end)
 }
 
 // NameOf is the name of the cluster that begins with these members, who all know each other's

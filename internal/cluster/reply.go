@@ -77,10 +77,11 @@ func encodeReply(results []apply.Result, timing group.Timing, err error) ([]byte
 	return json.Marshal(&r)
 }
 
+// decodeReply says OUTCOME_UNKNOWN of an answer that it cannot read: the commands were there.
 func decodeReply(data []byte) ([]apply.Result, group.Timing, error) {
 	var r reply
 	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, group.Timing{}, err
+		return nil, group.Timing{}, &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: err, Detail: "the leader's answer cannot be read"}
 	}
 	timing := group.Timing{Log: r.Log, Apply: r.Apply}
 	if r.Error != nil {

@@ -44,3 +44,10 @@ func TestErrorsKeepTheirCode(t *testing.T) {
 		t.Errorf("%#v", err)
 	}
 }
+
+// TestAnAnswerThatCannotBeReadIsNoRefusal: the commands were with the leader.
+func TestAnAnswerThatCannotBeReadIsNoRefusal(t *testing.T) {
+	if _, _, err := decodeReply([]byte("{")); !errors.Is(err, sheaf.OutcomeUnknown) {
+		t.Error(err)
+	}
+}

@@ -146,13 +146,8 @@ func outlast(do Carrier, groupOf func(key []byte) uint64, here Here, patience ti
 		if do.Over() || do.Now().After(end) {
 			return errBusy
 		}
-		for i, attempts := range pending {
-			if turn == 0 {
-				break // most come to their end by themselves, at once
-			}
-			for _, attempt := range attempts[:min(len(attempts), MaxTidy)] {
-				Help(do, groupOf, attempt, []uint64{uint64(i + 1)})
-			}
+		if turn > 0 { // most come to their end by themselves, at once
+			helpLeft(do, groupOf, pending)
 		}
 		do.Wait(turn)
 		var still [][]wire.Holder
@@ -164,6 +159,17 @@ func outlast(do Carrier, groupOf func(key []byte) uint64, here Here, patience ti
 		}
 	}
 	return err
+}
+
+// helpLeft asks what became of attempts, of each group's so many at a time.
+func helpLeft(do Carrier, groupOf func(key []byte) uint64, pending [][]wire.Holder) {
+	var met []Met
+	for i, attempts := range pending {
+		for _, attempt := range attempts[:min(len(attempts), MaxTidy)] {
+			met = append(met, Met{Holder: attempt, Groups: []uint64{uint64(i + 1)}})
+		}
+	}
+	HelpAll(do, groupOf, met)
 }
 
 func left(pending [][]wire.Holder) bool {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sheafdb/sheaf/internal/failpoint"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -65,12 +66,18 @@ func (l *later) run(life context.Context) {
 		case <-time.After(gatherTime):
 		}
 		if cmds := l.take(); len(cmds) > 0 {
-			done := []Call{{Command: cmds[0]}}
-			hit("before", done)
-			ctx, cancel := context.WithTimeout(life, callTime)
-			_, _ = l.group.ProposeAll(ctx, cmds, nil) // see above
-			cancel()
-			hit("after", done)
+			l.propose(life, cmds)
 		}
 	}
+}
+
+func (l *later) propose(life context.Context, cmds []*wire.Command) {
+	if failpoint.Enabled {
+		first := []Call{{Command: cmds[0]}}
+		hit("before", first)
+		defer hit("after", first)
+	}
+	ctx, cancel := context.WithTimeout(life, callTime)
+	defer cancel()
+	_, _ = l.group.ProposeAll(ctx, cmds, nil) // what is lost is found
 }

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,11 +74,17 @@ func (c *Coordinator) putAtomic(ctx context.Context, cmd *wire.Command, parts []
 	answered := make(chan outcome, 1)
 	cmd.Source.Hold()
 	place := c.line.join(cmd.Entries)
+	var settled atomic.Bool // whether the batch begins, or its caller has gone before it could
 	c.background.Go(func() {
 		defer cancel()
 		defer place.leave()
 		batch := &Several{Command: cmd, Parts: parts, GroupOf: c.table.GroupOf}
 		batch.contended = place.wait(work) != nil // then its time is over, as Run finds
+		if !batch.contended && !settled.CompareAndSwap(false, true) {
+			cmd.Source.Release()
+			c.cfg.Gate.Release(copied)
+			return
+		}
 		do := &driver{c: c, caller: work, callTime: callTime + size}
 		answer, err := batch.Run(do)
 		cmd.Source.Release()
@@ -95,6 +102,9 @@ func (c *Coordinator) putAtomic(ctx context.Context, cmd *wire.Command, parts []
 	case o := <-answered:
 		return o.answer, o.err
 	case <-ctx.Done():
+		if settled.CompareAndSwap(false, true) {
+			return Answer{}, &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err(), Detail: "nothing was written by this call: it waited for other batches of this node that write the same keys"}
+		}
 		return Answer{}, &sheaf.Error{Code: sheaf.OutcomeUnknown, Err: ctx.Err(), Detail: "the caller's time was over while the batch was on its way to its groups"}
 	}
 }
@@ -104,7 +114,7 @@ func (c *Coordinator) putParts(ctx context.Context, cmd *wire.Command, parts []P
 	if cmd.IfMatch.Set && !cmd.IfMatch.Star || cmd.IfNoneMatch.Set && !cmd.IfNoneMatch.Star {
 		return Answer{}, sheaf.Invalid("consistency", "is sequential, and the batch's keys are in %d groups that do not coordinate, so an ETag of all of them cannot be compared: use if_version, or choose linearizable", len(parts))
 	}
-	shares := c.split(cmd)
+	shares := sharesOf(cmd, parts)
 	answers, errs := make([]Answer, len(shares)), make([]error, len(shares))
 	done := make(chan int, len(shares))
 	for i, part := range shares {

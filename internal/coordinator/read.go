@@ -36,6 +36,11 @@ func (c *Coordinator) GetAll(ctx context.Context, req GetAll) (Values, error) {
 	if err := c.cfg.Gate.Read(); err != nil {
 		return Values{}, err
 	}
+	if _, set := ctx.Deadline(); !set {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
 	if c.whole() == nil {
 		return c.getSeveral(ctx, req)
 	}

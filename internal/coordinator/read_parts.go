@@ -49,12 +49,17 @@ func ReadPart(ctx context.Context, from Replica, ask group.ReadRequest) (group.R
 	if !errors.Is(err, sheaf.StaleReplica) {
 		return result, err
 	}
+	stale := err
 	moved, _, err := from.Propose(ctx, &wire.Command{Kind: wire.Reserve, Version: ask.After})
-	if err == nil && moved.Refused != nil {
-		err = moved.Refused
-	}
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return group.ReadResult{}, &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err(), Detail: "the group did not move its clock in time"}
+	case errors.Is(err, sheaf.OutcomeUnknown): // of the clock; the read has none
+		return group.ReadResult{}, stale
+	case err != nil:
 		return group.ReadResult{}, err
+	case moved.Refused != nil:
+		return group.ReadResult{}, moved.Refused
 	}
 	ask.Level = sheaf.Linearizable
 	return from.Read(ctx, ask)

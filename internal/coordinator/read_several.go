@@ -64,8 +64,6 @@ func (c *Coordinator) fits(values *Values) error {
 
 // getSnapshot reads keys as of one instant of all their groups.
 func (c *Coordinator) getSnapshot(ctx context.Context, req GetAll) (Values, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	snapshot := &Snapshot{Keys: req.Keys, GroupOf: c.table.GroupOf}
 	if req.Consistency == sheaf.Sequential {
 		snapshot.After = req.After

@@ -16,11 +16,13 @@ type Scan struct {
 	merge Merge[*group.Scanner]
 }
 
-// Scan begins a scan. Errors are *sheaf.Error.
+// Scan begins a scan, which may go on for longer than ctx. Errors are *sheaf.Error.
 func (c *Coordinator) Scan(ctx context.Context, prefix, start []byte) (*Scan, error) {
 	if err := c.cfg.Gate.Read(); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	s := &Scan{}
 	for i, g := range c.cfg.Groups {
 		var scanner *group.Scanner

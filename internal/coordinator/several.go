@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"bytes"
-	"slices"
 	"time"
 
 	"github.com/sheafdb/sheaf"
@@ -57,9 +56,6 @@ type Several struct {
 	// partly counts the attempts in which a condition failed and not all groups had answered.
 	partly int
 }
-
-// maxPartly is how often a refusal is put off to hear all groups.
-const maxPartly = 3
 
 // verdict is what an attempt came to.
 type verdict int
@@ -146,16 +142,6 @@ func (s *Several) fast() (Answer, error) {
 	}
 }
 
-// firstKey returns the first of a batch's keys in sorted order.
-func firstKey(entries wire.Entries) (first []byte) {
-	for _, entry := range entries.All() {
-		if first == nil || bytes.Compare(entry.Key, first) < 0 {
-			first = entry.Key
-		}
-	}
-	return first
-}
-
 // begin begins an attempt.
 func (s *Several) begin() {
 	s.attempt = s.do.Random() | 1 // 0 is no attempt
@@ -207,82 +193,6 @@ func (s *Several) holds(sum wire.ETagSum) bool {
 	return !none.Has(sum)
 }
 
-// prepare prepares parts until each has answered, and returns nil unless all are ready. With
-// hold it keeps what it has while another holds a key, which is safe for who takes the
-// groups in their order.
-func (s *Several) prepare(parts []Part, hold bool) ([]apply.Result, verdict, Answer, error) {
-	s.asked = append(s.asked, parts...)
-	results, missing := make([]apply.Result, len(parts)), make([]int, len(parts))
-	for i := range missing {
-		missing[i] = i
-	}
-	for turn := 0; len(missing) > 0; turn++ {
-		if turn > 0 {
-			s.do.Wait(turn)
-		}
-		if s.do.Over() || s.late() {
-			s.release()
-			return nil, again, Answer{}, nil
-		}
-		calls := make([]Call, len(missing))
-		for n, i := range missing {
-			calls[n] = Call{Group: parts[i].Group, Command: s.command(wire.Prepare, &parts[i])}
-		}
-		still := missing[:0:0]
-		var holders []apply.Result
-		refused, paused := false, false
-		for n, reply := range s.do.Call(calls) {
-			i := missing[n]
-			if reply.Silent {
-				still = append(still, i)
-				continue
-			}
-			if reply.Refused != nil { // of all attempts before, none came to Decide
-				s.release()
-				return nil, final, Answer{}, reply.Refused
-			}
-			switch results[i] = reply.Result; reply.Result.Outcome {
-			case apply.Ready:
-			case apply.Conflict:
-				holders, s.contended = append(holders, reply.Result), true
-				paused = paused || reply.Result.Holder.Paused
-				still = append(still, i)
-			case apply.Late:
-				s.aheadMS = max(s.aheadMS, reply.Result.NowMS)
-				s.release()
-				return nil, again, Answer{}, nil
-			case apply.Mismatch:
-				refused = true
-			default: // a row of the request ID has answered, or the part was refused
-				s.release()
-				answer, err := s.answered(reply.Result)
-				return nil, final, answer, err
-			}
-		}
-		if len(holders) > 0 && !hold || refused || paused {
-			s.release() // a pause waits for who holds keys, so who waits for it must not
-		}
-		for _, held := range holders {
-			s.help(held.Holder, parts)
-		}
-		switch whole := len(still) == 0 && len(parts) == len(s.Parts); {
-		case refused && !whole && s.partly < maxPartly:
-			// What the others say of their keys belongs to the answer.
-			s.partly++
-			return nil, together, Answer{}, nil
-		case refused:
-			next, answer, err := s.reject(s.mismatch(results, whole))
-			return nil, next, answer, err
-		case paused:
-			return nil, again, Answer{}, nil
-		case len(holders) > 0 && !hold:
-			return nil, inOrder, Answer{}, nil
-		}
-		missing = still
-	}
-	return results, again, Answer{}, nil
-}
-
 // answered is what a stored row, or a refusal of the batch as such, means to the caller.
 func (s *Several) answered(result apply.Result) (Answer, error) {
 	if result.Refused != nil {
@@ -301,95 +211,6 @@ func (s *Several) success(version uint64, replayed bool) Answer {
 	return Answer{Version: version, ETag: sum.ETag(), Replayed: replayed}
 }
 
-// decide asks home to commit, until it has answered.
-func (s *Several) decide() (verdict, Answer, error) {
-	reply, ok := s.untilAnswered(Call{Group: s.home(), Command: s.command(wire.Decide, nil)})
-	if !ok {
-		s.asked = nil // home may commit: nothing may be undone
-		return final, Answer{}, unknownOutcome("the home group did not answer whether it committed the batch")
-	}
-	switch result := reply.Result; {
-	case result.Refused != nil:
-		s.release()
-		return final, Answer{}, result.Refused
-	case result.Outcome == apply.Committed && result.Attempt == s.attempt:
-		return final, s.success(result.Version, false), nil
-	case result.Outcome == apply.Committed:
-		s.release()
-		return final, s.success(result.Version, true), nil
-	case result.Outcome == apply.Gone:
-		s.asked = nil
-		return final, Answer{}, unknownOutcome("the request ID is too old to know whether it was committed")
-	}
-	s.release()
-	return again, Answer{}, nil
-}
-
-// reject asks home to remember that the conditions fail, and answers what home says: that
-// the batch was committed, if this is the retry of a success.
-func (s *Several) reject(refusal *sheaf.Error) (verdict, Answer, error) {
-	reply, ok := s.untilAnswered(Call{Group: s.home(), Command: s.command(wire.Reject, nil)})
-	switch {
-	case !ok:
-		return final, Answer{}, unknownOutcome("the home group did not answer whether the batch was refused")
-	case reply.Result.Outcome == apply.Committed:
-		return final, s.success(reply.Result.Version, true), nil
-	case sheaf.CodeOf(reply.Result.Refused) == sheaf.ETagMismatch:
-		return final, Answer{}, refusal // it says which keys
-	}
-	return final, Answer{}, reply.Result.Refused
-}
-
-func unknownOutcome(detail string) error {
-	return &sheaf.Error{Code: sheaf.OutcomeUnknown, Detail: detail}
-}
-
-// untilAnswered sends a call again until it is answered, or nobody waits any more. It is sent
-// once even then: what is prepared would otherwise keep others off until its deadline.
-func (s *Several) untilAnswered(call Call) (Answered, bool) {
-	for turn := 0; turn == 0 || !s.do.Over(); turn++ {
-		if reply := s.do.Call([]Call{call})[0]; reply.answer() {
-			return reply, true
-		}
-		s.do.Wait(turn)
-	}
-	return Answered{}, false
-}
-
-// release undoes the attempt, as far as it is heard: what stays is undone by whoever meets
-// it after the deadline. It must not be called once Decide was sent and not answered.
-func (s *Several) release() {
-	s.resolveAll(false)
-	s.asked = nil
-}
-
-// resolveAll tells the groups that may hold intents what became of the attempt, a few times
-// if they do not answer. It returns whether all have. What it does not reach is found by the
-// groups' leaders (see Tidy).
-func (s *Several) resolveAll(commit bool) bool {
-	for turn := 0; len(s.asked) > 0 && turn < resolveTurns; turn++ {
-		if turn > 0 {
-			s.do.Wait(turn)
-		}
-		var calls []Call
-		for _, part := range s.asked {
-			cmd := s.command(wire.Resolve, nil)
-			cmd.Commit = commit
-			calls = append(calls, Call{Group: part.Group, Command: cmd})
-		}
-		still := s.asked[:0:0]
-		for i, reply := range s.do.Call(calls) {
-			if !reply.answer() {
-				still = append(still, s.asked[i])
-			}
-		}
-		s.asked = still
-	}
-	return len(s.asked) == 0
-}
-
-const resolveTurns = 3
-
 // help finds out what became of an attempt that holds a key, and makes it so where the key
 // is. A reservation just has to be waited for.
 func (s *Several) help(holder wire.Holder, parts []Part) {
@@ -401,16 +222,6 @@ func (s *Several) help(holder wire.Holder, parts []Part) {
 		groups = append(groups, part.Group)
 	}
 	Help(s.do, s.GroupOf, holder, groups)
-}
-
-// Finish does what the caller need not wait for: a committed attempt's intents become values
-// in all groups, and home, where they are already, hears of it. It does not look at the
-// batch's entries.
-func (s *Several) Finish() {
-	s.asked = slices.DeleteFunc(s.asked, func(p Part) bool { return p.Group == s.home() })
-	if s.version != 0 && len(s.asked) > 0 && s.resolveAll(true) {
-		s.do.Later(Call{Group: s.home(), Command: s.command(wire.Done, nil)})
-	}
 }
 
 func (s *Several) home() uint64 { return s.GroupOf(s.homeKey) }

@@ -18,7 +18,10 @@ type Share struct {
 // Shares makes a command for each group that has a part of a batch, all with its request ID
 // and fingerprint: each group remembers the ID, and applies its part once.
 func Shares(cmd *wire.Command, groupOf func(key []byte) uint64) []Share {
-	parts := Split(cmd.Entries, groupOf)
+	return sharesOf(cmd, Split(cmd.Entries, groupOf))
+}
+
+func sharesOf(cmd *wire.Command, parts []Part) []Share {
 	if len(parts) == 1 {
 		return []Share{{parts[0].Group, cmd}}
 	}

@@ -1,6 +1,10 @@
 package coordinator
 
-import "github.com/sheafdb/sheaf/internal/wire"
+import (
+	"bytes"
+
+	"github.com/sheafdb/sheaf/internal/wire"
+)
 
 // Part is what a batch has in one group.
 type Part struct {
@@ -39,4 +43,14 @@ func undivided(entries wire.Entries, groupOf func(key []byte) uint64) (part Part
 		}
 	}
 	return part, true
+}
+
+// firstKey returns the first of a batch's keys in sorted order.
+func firstKey(entries wire.Entries) (first []byte) {
+	for _, entry := range entries.All() {
+		if first == nil || bytes.Compare(entry.Key, first) < 0 {
+			first = entry.Key
+		}
+	}
+	return first
 }

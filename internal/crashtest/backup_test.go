@@ -40,6 +40,7 @@ const backupNodes = 3
 // TestAClusterComesBackFromABackup: a cluster under load is backed up from a node that does not
 // lead, lost with all its disks, restored on one node, and grown to three again.
 func TestAClusterComesBackFromABackup(t *testing.T) {
+	t.Parallel()
 	for _, groups := range []string{"1", "3"} {
 		t.Run("groups="+groups, func(t *testing.T) {
 			rng := newRand(t)
@@ -107,6 +108,7 @@ func TestAClusterComesBackFromABackup(t *testing.T) {
 // TestAKilledRestoreIsNoNode: killed at some moment, it leaves what no node starts on, and what
 // the next restore begins anew; or all of it.
 func TestAKilledRestoreIsNoNode(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, store string) {
 		rng, h := newRand(t), newHistory()
 		p := serve(t, t.TempDir(), store, "--groups", "3")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +41,9 @@ func settings(dir, store string) config.Config {
 type inner struct {
 	*node.Node
 	log *transcript
+	// running is the node until it has ended. The end of the test has this and not the node:
+	// some tests start hundreds, with all of their files in memory.
+	running *atomic.Pointer[node.Node]
 }
 
 func (n *inner) addr() string {
@@ -62,9 +66,14 @@ func tryNode(t *testing.T, fs vfs.FS, cfg config.Config) (*inner, error) {
 	if err != nil {
 		return nil, err
 	}
-	started := &inner{Node: n, log: log}
-	t.Cleanup(func() { started.end() })
-	return started, nil
+	running := &atomic.Pointer[node.Node]{}
+	running.Store(n)
+	t.Cleanup(func() {
+		if n := running.Load(); n != nil {
+			_ = stopNode(n) // see end
+		}
+	})
+	return &inner{Node: n, log: log, running: running}, nil
 }
 
 func startNode(t *testing.T, fs vfs.FS, cfg config.Config) *inner {
@@ -79,6 +88,11 @@ func startNode(t *testing.T, fs vfs.FS, cfg config.Config) *inner {
 // end stops the node, whatever became of it: its files may be those of another
 // timeline by then, so only the test knows what its error means.
 func (n *inner) end() error {
+	n.running.Store(nil)
+	return stopNode(n.Node)
+}
+
+func stopNode(n *node.Node) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return n.Stop(ctx)

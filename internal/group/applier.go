@@ -14,7 +14,8 @@ import (
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
-// task is for the applier: what is committed, and whose commands are not heard of any more. All answers go through it, so that a proposal gets one.
+// task is for the applier: what is committed, and whose commands are not heard of any more. All
+// answers go through it, so that a proposal gets one.
 type task struct {
 	apply *replica.Apply
 	// waiters has one for each entry of apply; p is nil where nobody here waits.

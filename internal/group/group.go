@@ -214,25 +214,6 @@ func newCore(cfg *Config, snapshot replica.Snapshotter) (*replica.Core, error) {
 	})
 }
 
-// handOverTime bounds how long a leader that stops waits for another to lead.
-const handOverTime = time.Second
-
-// HandOver has another replica lead, if this one does: the others need not notice its end
-// first.
-func (g *Group) HandOver() {
-	if !g.Leads() {
-		return
-	}
-	done := make(chan struct{})
-	g.inbox.add(func(n *news) { n.errands = append(n.errands, func() { g.loop.handOver(done) }) })
-	select {
-	case <-done:
-	case <-g.failed:
-	case <-g.loopDone:
-	case <-time.After(handOverTime):
-	}
-}
-
 // Stop refuses new commands, finishes those it has, and returns when all is
 // applied. It does not flush the store.
 func (g *Group) Stop() {
@@ -244,23 +225,6 @@ func (g *Group) Stop() {
 	<-g.applyDone
 	_ = g.cut.wait() // a failed run was logged, and costs only a longer replay
 	g.copies.end()
-}
-
-// Leader returns the replica that leads, as far as this one knows; 0 is nobody.
-func (g *Group) Leader() uint64 { return g.office.Load().Leader }
-
-// Leads says whether this replica leads, as far as it knows.
-func (g *Group) Leads() bool { return g.office.Load().Leading }
-
-// Alone says that the group has no other voter, and so nobody else to lead it.
-func (g *Group) Alone() bool { return g.alone.Load() }
-
-// notLeader is the answer to a command that only a leader may take.
-func (g *Group) notLeader() error {
-	return &sheaf.Error{
-		Code: sheaf.NotLeader, RetryAfter: tickInterval,
-		Detail: "this node does not lead the group of the batch's keys; nothing was written",
-	}
 }
 
 // Cut begins to flush the store and cut the log, if it is not at it.

@@ -68,7 +68,7 @@ func (g *Group) Overdue(most int) (apply.Overdue, error) {
 const maxPrepared = 1024
 
 // Prepared counts the attempts that hold keys in this replica's state. Reservations of readers
-// do not count: one whose reader has gone stays, and is over, until its key is written.
+// do not count.
 func (g *Group) Prepared() int {
 	view := g.store.View()
 	defer view.Close() //nolint:errcheck // reading is over

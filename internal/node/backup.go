@@ -64,7 +64,7 @@ func (n *Node) Backup(ctx context.Context, send func(piece []byte) error) error 
 
 func (n *Node) writeBackup(out *pieces, began time.Time, images []*group.Image) error {
 	w, err := backup.New(out, backup.Header{
-		Cluster: n.dir.identity.Cluster, Node: n.dir.identity.self().Name, Groups: len(images),
+		Cluster: n.dir.identity.Cluster, Node: n.name(), Groups: len(images),
 		Began: began.UTC(), Version: n.opts.Version, Store: n.cfg.Store,
 	})
 	if err != nil {

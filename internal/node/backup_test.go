@@ -208,6 +208,7 @@ func (tk *taken) restore(t *testing.T, store, name, peerAddr string) *Node {
 
 // TestABackupUnderLoadIsOneState: of one group and of four, from one kind of store to another.
 func TestABackupUnderLoadIsOneState(t *testing.T) {
+	t.Parallel()
 	for _, groups := range []int{1, 4} {
 		for _, store := range []string{"pebble", "memory"} {
 			t.Run(fmt.Sprintf("groups=%d/store=%s", groups, store), func(t *testing.T) {
@@ -235,6 +236,7 @@ func TestABackupUnderLoadIsOneState(t *testing.T) {
 
 // TestABackupOfAClusterIsOneState, whichever node is asked, also one that leads nothing.
 func TestABackupOfAClusterIsOneState(t *testing.T) {
+	t.Parallel()
 	for _, groups := range []int{1, 4} {
 		t.Run(fmt.Sprint("groups=", groups), func(t *testing.T) {
 			tr := newTrioOf(t, "memory", groups)
@@ -254,6 +256,7 @@ func TestABackupOfAClusterIsOneState(t *testing.T) {
 
 // TestARestoredNodeRemembers request IDs and times to live, and gives no version again.
 func TestARestoredNodeRemembers(t *testing.T) {
+	t.Parallel()
 	for groups, store := range map[int]string{1: "pebble", 4: "memory"} {
 		t.Run(fmt.Sprintf("groups=%d/store=%s", groups, store), func(t *testing.T) {
 			cfg := testConfig(t.TempDir())
@@ -332,6 +335,7 @@ func TestARestoredNodeRemembers(t *testing.T) {
 
 // TestARestoredNodeGrowsToThree, through restarts: its state is in no log.
 func TestARestoredNodeGrowsToThree(t *testing.T) {
+	t.Parallel()
 	for _, store := range []string{"pebble", "memory"} {
 		t.Run(store, func(t *testing.T) {
 			old := newCrew(t, store, 3)
@@ -435,6 +439,7 @@ func TestARestoreWantsAnEmptyDirectory(t *testing.T) {
 // TestARestoreThatWasCutShortIsNoNode: the power goes at any operation of it on the disk. What is
 // left is refused, and restored the second time, unless it is whole.
 func TestARestoreThatWasCutShortIsNoNode(t *testing.T) {
+	t.Parallel()
 	file := smallBackup(t)
 	for _, store := range []string{"memory", "pebble"} {
 		t.Run(store, func(t *testing.T) {

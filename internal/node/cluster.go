@@ -131,6 +131,14 @@ func (n *Node) beOne() error {
 	return n.dir.writeIdentity()
 }
 
+// name is what its cluster calls the node; one that nobody can join has none.
+func (n *Node) name() string {
+	if n.bridge == nil {
+		return ""
+	}
+	return n.bridge.Name()
+}
+
 // defaultPeerAddr is where other nodes reach one that was not told.
 const defaultPeerAddr = "127.0.0.1:7453"
 

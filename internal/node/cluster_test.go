@@ -121,6 +121,7 @@ func (tr *trio) mustHave(i int, key, value string) {
 }
 
 func TestAnyNodeTakesWritesAndReads(t *testing.T) {
+	t.Parallel()
 	for _, store := range []string{"memory", "pebble"} {
 		t.Run(store, func(t *testing.T) {
 			tr := newTrio(t, store, 0)
@@ -139,6 +140,7 @@ func TestAnyNodeTakesWritesAndReads(t *testing.T) {
 
 // TestABatchOverSeveralGroupsIsOneBatch on every node, through restarts.
 func TestABatchOverSeveralGroupsIsOneBatch(t *testing.T) {
+	t.Parallel()
 	tr := newTrioOf(t, "pebble", 4)
 	const keys = 40
 	for round := range 6 {
@@ -200,6 +202,7 @@ func TestAnotherNumberOfGroupsIsRefused(t *testing.T) {
 
 // TestNodesSpeakTLS: with the certificates that the settings name, and with no others.
 func TestNodesSpeakTLS(t *testing.T) {
+	t.Parallel()
 	tr := prepareTrio(t, "memory", 1, 0)
 	a := newAuthority(t)
 	for i := range tr.cfgs {
@@ -230,6 +233,7 @@ func TestNodesSpeakTLS(t *testing.T) {
 }
 
 func TestNodesComeAndGo(t *testing.T) {
+	t.Parallel()
 	tr := newTrio(t, "memory", 0)
 	for i := range tr.nodes {
 		tr.stop(i)
@@ -242,6 +246,7 @@ func TestNodesComeAndGo(t *testing.T) {
 
 // TestAWipedDiskDoesNotComeBack: what it promised is lost with it.
 func TestAWipedDiskDoesNotComeBack(t *testing.T) {
+	t.Parallel()
 	tr := newTrio(t, "memory", 0)
 	tr.put(0, "a", "1")
 	tr.stop(2)
@@ -274,6 +279,7 @@ func TestOtherMembersAreRefused(t *testing.T) {
 
 // TestANodeFarBehindGetsAState: the others keep next to nothing of their logs in memory.
 func TestANodeFarBehindGetsAState(t *testing.T) {
+	t.Parallel()
 	for _, store := range []string{"memory", "pebble"} {
 		t.Run(store, func(t *testing.T) {
 			tr := newTrio(t, store, 1)

@@ -55,7 +55,7 @@ type identity struct {
 	Groups  int    `json:"groups"`
 	Cluster string `json:"cluster,omitempty"`
 	// Members are the first of the cluster, if this node is one of them: a state that is
-	// begun anew begins with them. Known are those of now.
+	// begun anew begins with them. Known are those of now: watchMembers alone touches them.
 	Members []cluster.Member `json:"members,omitempty"`
 	Known   []cluster.Member `json:"known,omitempty"`
 	// Joined: the node came later. Its states come from other nodes.

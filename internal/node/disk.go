@@ -228,8 +228,3 @@ func (g *diskGuard) keepBallast() {
 	}
 	g.ballast = true
 }
-
-func (n *Node) swapState(from, to string) bool {
-	now := n.state.Load()
-	return *now == from && n.state.CompareAndSwap(now, &to)
-}

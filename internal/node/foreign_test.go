@@ -13,6 +13,7 @@ import (
 // TestAMemberWithoutItsDataPromisesNothing: it begins as an empty cluster of its own, until the
 // others call it.
 func TestAMemberWithoutItsDataPromisesNothing(t *testing.T) {
+	t.Parallel()
 	c := newCrew(t, "memory", 1)
 	c.join("n2", "n1")
 	c.join("n3", "n1")

@@ -42,6 +42,7 @@ func (f *hangingFile) SyncData() error {
 
 // TestANodeWhoseDiskHangsEnds, and the others go on.
 func TestANodeWhoseDiskHangsEnds(t *testing.T) {
+	t.Parallel()
 	tr := prepareTrio(t, "memory", 1, 0)
 	var disks [3]*hangingFS
 	started := make(chan error, 3)

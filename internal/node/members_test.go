@@ -119,6 +119,7 @@ func (c *crew) mustShow(name string, round int) {
 
 // TestANodeAloneGrowsToThree without stopping, and shrinks again.
 func TestANodeAloneGrowsToThree(t *testing.T) {
+	t.Parallel()
 	for _, groups := range []int{1, 3} {
 		t.Run(fmt.Sprint("groups=", groups), func(t *testing.T) {
 			c := newCrew(t, "memory", groups)
@@ -149,6 +150,7 @@ func TestANodeAloneGrowsToThree(t *testing.T) {
 
 // TestADeadNodeIsReplaced: the new one comes first, then the dead one goes.
 func TestADeadNodeIsReplaced(t *testing.T) {
+	t.Parallel()
 	c := newCrew(t, "pebble", 2)
 	c.join("n2", "n1")
 	c.join("n3", "n1")

@@ -93,18 +93,6 @@ type Node struct {
 	stopErr   error
 }
 
-// The states of a node.
-const (
-	stateForming    = "meeting the other nodes"
-	stateRecovering = "recovering"
-	stateServing    = "serving"
-	stateNoSpace    = "no space"
-	stateDraining   = "draining"
-	stateRemoved    = "removed from the cluster"
-	// stateDamaged: a damaged file was found; what can be read is still served.
-	stateDamaged = "damaged"
-)
-
 // Start builds a node and returns when it serves. ctx bounds the start only.
 func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
@@ -286,12 +274,9 @@ func (n *Node) serve() {
 		Coordinator: n.core, Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(),
 		Metrics: n.metrics, Ready: n.ready, Logger: n.opts.Logger,
 	}))
-	n.setState(stateServing)
-	if n.gate.NoSpace() {
+	// What it has learned until here, that it is damaged or removed, stays.
+	if n.swapState(stateRecovering, stateServing) && n.gate.NoSpace() {
 		n.swapState(stateServing, stateNoSpace)
-	}
-	if n.removed.Load() { // it has learned that already
-		n.setState(stateRemoved)
 	}
 	n.disk.watch()
 }
@@ -321,129 +306,6 @@ func (n *Node) Err() error {
 		return n.failure
 	default:
 		return nil
-	}
-}
-
-// Stop drains the node: it refuses new requests, finishes those at work, makes
-// everything durable and releases the data directory. It waits for requests at
-// most as long as DrainTimeout and ctx allow.
-func (n *Node) Stop(ctx context.Context) error {
-	n.stopOnce.Do(func() { n.stopErr = n.stop(ctx) })
-	return n.stopErr
-}
-
-func (n *Node) stop(ctx context.Context) error {
-	n.setState(stateDraining)
-	n.rpc.Drain()
-	n.gate.Drain()
-	ctx, cancel := context.WithTimeout(ctx, n.cfg.DrainTimeout)
-	defer cancel()
-	n.drainFaces(ctx)
-	n.core.Close(ctx)
-	n.end()
-	n.watching.Wait()
-	if err := n.stopGroups(); err != nil {
-		return err // the process is about to end, and with it everything that is open
-	}
-	if n.Err() != nil {
-		return errors.Join(n.failure, n.release())
-	}
-	var errs []error
-	for _, h := range n.hosted {
-		durable, err := h.place.current().Flush()
-		if err == nil {
-			err = n.log.Cut(h.id, durable)
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errors.Join(errs...), n.release())
-}
-
-// stopGroups has others lead, and waits for what is in the log to be applied, as long again
-// as for requests. A store that waits for a full disk would keep the node from ending.
-func (n *Node) stopGroups() error {
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		var stopping sync.WaitGroup
-		defer stopping.Wait()
-		for _, h := range n.hosted {
-			stopping.Go(func() {
-				h.group.HandOver()
-				h.group.Stop()
-			})
-		}
-	}()
-	select {
-	case <-stopped:
-		return nil
-	case <-time.After(n.cfg.DrainTimeout):
-		return errors.New("stop: the store still waits for the disk; what was acknowledged is in the log, and is applied at the next start")
-	}
-}
-
-// release closes whatever is open. It is also the way out of a failed start.
-func (n *Node) release() error {
-	var errs []error
-	n.end()
-	n.ports.close()
-	if n.rpc != nil {
-		n.rpc.Stop()
-	}
-	for _, server := range []*http.Server{n.web, n.admin} {
-		if server == nil {
-			continue
-		}
-		if err := server.Close(); !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	if n.bridge != nil {
-		n.bridge.Close()
-	}
-	n.serving.Wait()
-	if n.disk != nil {
-		n.disk.stop()
-	}
-	if n.journal != nil {
-		n.journal.Close()
-	}
-	if n.log != nil {
-		errs = append(errs, n.log.Close())
-	}
-	for _, h := range n.hosted {
-		errs = append(errs, h.place.close())
-	}
-	if n.dir != nil {
-		errs = append(errs, n.dir.close())
-	}
-	return errors.Join(errs...)
-}
-
-// setDamaged makes readiness fail from here on, until somebody has looked.
-func (n *Node) setDamaged(error) {
-	if *n.state.Load() != stateDraining {
-		n.setState(stateDamaged)
-	}
-}
-
-func (n *Node) setState(state string) { n.state.Store(&state) }
-
-// ready says why the node cannot serve, or nil.
-func (n *Node) ready() error {
-	if err := n.foreigns.problem(); err != nil {
-		return err
-	}
-	switch state := *n.state.Load(); state {
-	case stateServing, stateNoSpace: // without space reads go on
-		for _, h := range n.hosted {
-			if h.group.Leader() == 0 {
-				return fmt.Errorf("no leader of group %d", h.id)
-			}
-		}
-		return nil
-	default:
-		return errors.New(state)
 	}
 }
 

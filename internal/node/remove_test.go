@@ -24,6 +24,7 @@ func (c *crew) remove(asked, name string) error {
 // TestOfTwoNodesOneCanBeRemoved, whichever leads: the one that leaves votes until its replicas
 // are gone, and is not needed then.
 func TestOfTwoNodesOneCanBeRemoved(t *testing.T) {
+	t.Parallel()
 	for _, leads := range []string{"n1", "n2"} {
 		t.Run(leads+" leads", func(t *testing.T) {
 			c := newCrew(t, "memory", 2)
@@ -53,6 +54,7 @@ func TestOfTwoNodesOneCanBeRemoved(t *testing.T) {
 // TestANodeThatLeavesIsHeardUntilItIsGone, also through restarts: while n2 is down, n1 needs
 // the vote of n3, which is no member any more and still has a replica.
 func TestANodeThatLeavesIsHeardUntilItIsGone(t *testing.T) {
+	t.Parallel()
 	c := newCrew(t, "memory", 1)
 	c.join("n2", "n1")
 	c.join("n3", "n1")
@@ -101,6 +103,7 @@ func (c *crew) await(what string, is func() bool) {
 
 // TestNoNodeIsRemovedThatIsNeeded: nothing is written, and the others go on.
 func TestNoNodeIsRemovedThatIsNeeded(t *testing.T) {
+	t.Parallel()
 	c := newCrew(t, "memory", 1)
 	c.join("n2", "n1")
 	c.join("n3", "n1")
@@ -124,6 +127,7 @@ func TestNoNodeIsRemovedThatIsNeeded(t *testing.T) {
 
 // TestRemovalsAtOnceAreOneAfterTheOther, or one of them is refused.
 func TestRemovalsAtOnceAreOneAfterTheOther(t *testing.T) {
+	t.Parallel()
 	c := newCrew(t, "memory", 2)
 	for _, name := range []string{"n2", "n3", "n4"} {
 		c.join(name, "n1")

@@ -14,6 +14,7 @@ import (
 // TestARemovedNodeRefusesClients, whatever they ask at whatever level, and sends them to a member;
 // it learns of its removal also when it was away, and does not start another time.
 func TestARemovedNodeRefusesClients(t *testing.T) {
+	t.Parallel()
 	for _, away := range []bool{false, true} {
 		t.Run(map[bool]string{false: "while it runs", true: "while it is away"}[away], func(t *testing.T) {
 			c := newCrew(t, "memory", 1)

@@ -315,25 +315,21 @@ func (r *restore) compare(ctx context.Context, s backup.Section) (err error) {
 	return err
 }
 
+// firstSegmentBytes is the size of the segment that a restored log begins with. The next are of
+// the size that the node's disk asks for.
+const firstSegmentBytes = 1 << 20
+
 // makeLog makes a log without entries: the states stand before its first.
 func (r *restore) makeLog() error {
 	n := r.node
 	log, err := wal.Open(wal.Config{
-		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: r.sizes().segment, Logger: n.opts.Logger,
+		FS: n.opts.FS, Dir: n.dir.logDir(), SegmentBytes: firstSegmentBytes, Spares: -1, Logger: n.opts.Logger,
 		Found: func(wal.HardState) {},
 	}, func(wal.Entry) error { return errors.New("the log is not empty") })
 	if err != nil {
 		return err
 	}
 	return log.Close()
-}
-
-func (r *restore) sizes() diskSizes {
-	usage, err := r.node.opts.FS.GetDiskUsage(r.node.dir.path)
-	if err != nil {
-		return sizesFor(1<<40, 0, 0, 0)
-	}
-	return sizesFor(int64(usage.TotalBytes), 0, 0, 0)
 }
 
 // room refuses to go on when the disk is nearly full: a store would wait for room, for ever.

@@ -23,9 +23,6 @@ type Table struct{ groups uint64 }
 // Equal returns the table of so many groups, at least one.
 func Equal(groups int) Table { return Table{uint64(max(groups, 1))} }
 
-// Groups is how many there are.
-func (t Table) Groups() int { return int(t.groups) }
-
 // GroupOf returns the number of a key's group.
 func (t Table) GroupOf(key []byte) uint64 {
 	if t.groups == 1 {

@@ -50,10 +50,21 @@ func TestSourceMutantsAreFoundInASmallWorld(t *testing.T) {
 	}
 }
 
-func mutations(t *testing.T) (all []mutation) {
+// TestMutantsFitTheSource: what they change is still there.
+func TestMutantsFitTheSource(t *testing.T) {
+	for _, m := range readMutations(t) {
+		m.source(t)
+	}
+}
+
+func mutations(t *testing.T) []mutation {
 	if !*sourceMutants {
 		t.Skip("takes minutes: make mutants")
 	}
+	return readMutations(t)
+}
+
+func readMutations(t *testing.T) (all []mutation) {
 	data, err := os.ReadFile("testdata/mutants.json")
 	if err != nil {
 		t.Fatal(err)
@@ -64,22 +75,28 @@ func mutations(t *testing.T) (all []mutation) {
 	return all
 }
 
+// source returns the file to change and its text.
+func (m *mutation) source(t *testing.T) (path, text string) {
+	path, err := filepath.Abs(filepath.Join("..", "..", m.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(data), m.Old); n != 1 {
+		t.Fatalf("%s: %s has the text to change %d times", m.Name, m.File, n)
+	}
+	return path, string(data)
+}
+
 // mustBeFound runs the tests with the change, and wants them to fail by what they look for.
 func (m *mutation) mustBeFound(t *testing.T, by *regexp.Regexp, args ...string) {
 	dir := t.TempDir()
-	original, err := filepath.Abs(filepath.Join("..", "..", m.File))
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := os.ReadFile(original)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(string(source), m.Old); n != 1 {
-		t.Fatalf("%s has the text to change %d times", m.File, n)
-	}
+	original, source := m.source(t)
 	changed := filepath.Join(dir, "changed.go")
-	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), m.Old, m.New, 1)), 0o600); err != nil {
+	if err := os.WriteFile(changed, []byte(strings.Replace(source, m.Old, m.New, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})

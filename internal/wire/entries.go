@@ -52,7 +52,8 @@ type Share struct {
 }
 
 // Divide gives each number that numberOf has for a key its share, by ascending number. The
-// shares have memory of their own; who has few numbers, at most 65536, is served best.
+// shares have memory of their own. There may be at most 65,536 numbers, and few are looked up
+// fast.
 func (e Entries) Divide(numberOf func(key []byte) uint64) (shares []Share) {
 	owners, sizes := make([]uint16, 0, e.count), []int(nil)
 	for rest := e.raw; len(rest) > 0; {

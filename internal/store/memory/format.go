@@ -38,60 +38,13 @@ const (
 	blockBytes     = 256 << 10
 	// maxBlockBytes bounds what a damaged length can make the reader allocate.
 	maxBlockBytes = 1 << 30
-
-	metaBytes = 8 * 8
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func appendMeta(dst []byte, m store.Meta) []byte {
-	for _, field := range [...]uint64{m.Index, m.Term, m.NowMS, m.Clock, m.Floor, m.Rows, m.Held, m.IDFloorMS} {
-		dst = binary.LittleEndian.AppendUint64(dst, field)
-	}
-	return dst
-}
-
 func decodeMeta(data []byte) (m store.Meta, keys uint64, err error) {
-	if len(data) != metaBytes+8 {
+	if len(data) != store.MetaBytes+8 {
 		return m, 0, errors.New("Meta has the wrong length")
 	}
-	for _, field := range [...]*uint64{&m.Index, &m.Term, &m.NowMS, &m.Clock, &m.Floor, &m.Rows, &m.Held, &m.IDFloorMS} {
-		*field = binary.LittleEndian.Uint64(data)
-		data = data[8:]
-	}
-	return m, binary.LittleEndian.Uint64(data), nil
-}
-
-func appendRecord(dst []byte, space store.Space, key, value []byte) []byte {
-	dst = append(dst, byte(space))
-	dst = binary.AppendUvarint(dst, uint64(len(key)))
-	dst = binary.AppendUvarint(dst, uint64(len(value)))
-	dst = append(dst, key...)
-	return append(dst, value...)
-}
-
-var errMalformed = errors.New("malformed record")
-
-// cutRecord takes the first record off data. Key and value view data.
-func cutRecord(data []byte) (space store.Space, key, value, rest []byte, err error) {
-	space = store.Space(data[0])
-	if space < store.Data || space > store.Own {
-		return 0, nil, nil, nil, errMalformed
-	}
-	data = data[1:]
-	keyBytes, n := binary.Uvarint(data)
-	if n <= 0 {
-		return 0, nil, nil, nil, errMalformed
-	}
-	data = data[n:]
-	valueBytes, n := binary.Uvarint(data)
-	if n <= 0 {
-		return 0, nil, nil, nil, errMalformed
-	}
-	data = data[n:]
-	if keyBytes > uint64(len(data)) || valueBytes > uint64(len(data))-keyBytes {
-		return 0, nil, nil, nil, errMalformed
-	}
-	end := keyBytes + valueBytes
-	return space, data[:keyBytes], data[keyBytes:end], data[end:], nil
+	return store.DecodeMeta(data), binary.LittleEndian.Uint64(data[store.MetaBytes:]), nil
 }

@@ -120,7 +120,7 @@ func (r *snapshotReader) readAll(blocks chan<- readBlock, free <-chan []byte, st
 func (s *Store) loadRecords(payload []byte) (count uint64, err error) {
 	defer s.forget()
 	for len(payload) > 0 {
-		space, key, value, rest, err := cutRecord(payload)
+		space, key, value, rest, err := store.CutRecord(payload)
 		if err != nil {
 			return count, err
 		}

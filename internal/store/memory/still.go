@@ -127,7 +127,7 @@ func walkSnapshot(fs vfs.FS, path string, visit func(space store.Space, key, val
 			return r.corrupt("offset %d: block of kind %d", begin, kind)
 		}
 		for len(payload) > 0 {
-			space, key, value, rest, err := cutRecord(payload)
+			space, key, value, rest, err := store.CutRecord(payload)
 			if err != nil {
 				return r.corrupt("offset %d: %v", begin, err)
 			}

@@ -54,7 +54,7 @@ func (w *snapshotWriter) write(meta store.Meta, keys int, fill func(*snapshotWri
 	if err := w.writeBytes(preamble); err != nil {
 		return err
 	}
-	head := appendMeta(make([]byte, blockHeadBytes), meta)
+	head := meta.Append(make([]byte, blockHeadBytes))
 	head = binary.LittleEndian.AppendUint64(head, uint64(keys))
 	if err := w.writeBlock(kindMeta, head); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (w *snapshotWriter) add(space store.Space, key, value []byte) error {
 	if len(key)+len(value) > maxBlockBytes/2 {
 		return fmt.Errorf("key of %d and value of %d bytes: %w", len(key), len(value), errTooLarge)
 	}
-	w.block = appendRecord(w.block, space, key, value)
+	w.block = store.AppendRecord(w.block, space, key, value)
 	w.count++
 	if len(w.block) < blockBytes {
 		return nil

@@ -1,7 +1,6 @@
 package pebble
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -12,20 +11,15 @@ import (
 
 const (
 	metaVersion = 2
-	// metaBytes: the version (1 byte), then the fields of store.Meta in their
-	// order (8 bytes each, little endian).
-	metaBytes = 1 + 8*8
+	// metaBytes: the version (1 byte), then store.Meta.
+	metaBytes = 1 + store.MetaBytes
 )
 
 // metaKey is the one key of space 0.
 var metaKey = []byte{0}
 
 func appendMeta(dst []byte, m store.Meta) []byte {
-	dst = append(dst, metaVersion)
-	for _, field := range [...]uint64{m.Index, m.Term, m.NowMS, m.Clock, m.Floor, m.Rows, m.Held, m.IDFloorMS} {
-		dst = binary.LittleEndian.AppendUint64(dst, field)
-	}
-	return dst
+	return m.Append(append(dst, metaVersion))
 }
 
 func decodeMeta(data []byte) (m store.Meta, err error) {
@@ -35,12 +29,7 @@ func decodeMeta(data []byte) (m store.Meta, err error) {
 	if len(data) != metaBytes {
 		return m, fmt.Errorf("Meta has %d bytes, not %d", len(data), metaBytes)
 	}
-	fields := data[1:]
-	for _, field := range [...]*uint64{&m.Index, &m.Term, &m.NowMS, &m.Clock, &m.Floor, &m.Rows, &m.Held, &m.IDFloorMS} {
-		*field = binary.LittleEndian.Uint64(fields)
-		fields = fields[8:]
-	}
-	if m.Index == 0 {
+	if m = store.DecodeMeta(data[1:]); m.Index == 0 {
 		return store.Meta{}, errors.New("Meta of an applied log entry has index 0")
 	}
 	return m, nil
