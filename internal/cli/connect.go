@@ -51,6 +51,9 @@ func (a *app) remote(command *cobra.Command, timeout time.Duration, run func(con
 	flags.StringVar(&c.tlsKey, "tls-key", "", "PEM file of its private key")
 	flags.DurationVar(&c.timeout, "timeout", timeout, "how long one call may take, with its retries; 0 is for ever")
 	command.RunE = func(command *cobra.Command, args []string) error {
+		if c.timeout < 0 {
+			return fmt.Errorf("--timeout is %v: give it a duration above 0, or 0 to wait for ever", c.timeout)
+		}
 		ctx := command.Context()
 		conn, stop, err := c.open(ctx)
 		if err != nil {
