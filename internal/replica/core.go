@@ -50,6 +50,7 @@ type Core struct {
 	office    office
 	proposals proposals
 	reads     reads
+	quickest  quickest
 }
 
 // hardState is raft's, all nil if there is none.
@@ -102,6 +103,7 @@ func New(cfg Config) (*Core, error) {
 func (c *Core) Tick() {
 	c.node.Tick()
 	c.reads.tick()
+	c.quickest.ticked = true
 }
 
 // Step takes a message of another replica. The core keeps its bytes.
@@ -109,6 +111,9 @@ func (c *Core) Step(m *pb.Message) {
 	// What raft refuses is of a replica that it does not know, or has come too late:
 	// nobody needs an answer.
 	_ = c.node.Step(m)
+	if m.GetType() == pb.MsgHeartbeatResp {
+		c.answered(m)
+	}
 }
 
 // Campaign stands for election without waiting for its time.

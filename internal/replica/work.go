@@ -73,8 +73,9 @@ func (c *Core) Work() (w Work, any bool) {
 		any = true
 		c.accept(c.node.Ready(), given, &w)
 	}
+	w.Send = c.spare(w.Send)
 	c.reads.release(c.applied, &w)
-	return w, any || len(w.Refused)+len(w.Reads) > 0
+	return w, any || len(w.Send)+len(w.Refused)+len(w.Reads) > 0
 }
 
 func (c *Core) accept(ready raft.Ready, given int, w *Work) {
@@ -137,6 +138,7 @@ func (c *Core) changeOffice(w *Work) {
 		c.proposals.abandon(w)
 	}
 	c.reads.again()
+	c.quickest = quickest{ticked: c.quickest.ticked} // what was kept back is of the office before
 }
 
 func (c *Core) appendOf(m *pb.Message) *Append {
