@@ -130,13 +130,7 @@ func (g *Group) turn() {
 	for _, a := range l.news.logged {
 		l.appends--
 		l.appending -= entryBytes(a.Entries)
-		l.core.Logged(a)
-		if a == l.installing {
-			g.installed()
-		}
-		if len(a.Replies) > 0 {
-			g.cfg.Send(a.Replies)
-		}
+		g.logged(a)
 	}
 	for _, t := range l.news.applied {
 		l.applies--
@@ -155,6 +149,17 @@ func (g *Group) turn() {
 	g.takeProposals()
 	g.work()
 	g.trim()
+}
+
+// logged goes on with what had to wait for a write.
+func (g *Group) logged(a *replica.Append) {
+	g.loop.core.Logged(a)
+	if a == g.loop.installing {
+		g.installed()
+	}
+	if len(a.Replies) > 0 {
+		g.cfg.Send(a.Replies)
+	}
 }
 
 // trim lets go of log entries that no other replica will need. While there has never been
@@ -329,6 +334,10 @@ func (g *Group) noteAlone() {
 // puts the state in its place first.
 func (g *Group) append(a *replica.Append) {
 	l := &g.loop
+	if l.appends == 0 && a.Empty() {
+		g.logged(a)
+		return
+	}
 	l.appends++
 	l.appending += entryBytes(a.Entries)
 	switch {

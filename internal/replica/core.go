@@ -46,7 +46,9 @@ type Core struct {
 	// appliedTerm is the term of the entry at applied, 0 before the first of this run.
 	appliedTerm uint64
 	// unsaved is the newest hard state, if no Append has had it that is written.
-	unsaved   hardState
+	unsaved hardState
+	// promised is the last that an Append had, or the disk at the beginning.
+	promised  hardState
 	office    office
 	proposals proposals
 	reads     reads
@@ -55,6 +57,12 @@ type Core struct {
 
 // hardState is raft's, all nil if there is none.
 type hardState struct{ term, vote, commit *uint64 }
+
+// sameVote says whether two hold a replica to the same term and vote.
+func (h hardState) sameVote(other hardState) bool {
+	return h.term != nil && other.term != nil && *h.term == *other.term &&
+		h.vote != nil && other.vote != nil && *h.vote == *other.vote
+}
 
 // office is who leads, as far as this replica knows.
 type office struct {
@@ -93,6 +101,9 @@ func New(cfg Config) (*Core, error) {
 		id: cfg.ID, node: node, tail: cfg.Tail, applied: cfg.Applied,
 		proposals: proposals{logged: make(map[uint64]logged)},
 		reads:     newReads(cfg.Incarnation, cfg.ElectionTicks),
+	}
+	if h := cfg.Tail.hard; h != nil {
+		c.promised = hardState{h.Term, h.Vote, h.Commit}
 	}
 	c.proposals.message.Type, c.proposals.message.From = pb.MsgProp.Enum(), &c.id
 	c.office = c.officeNow()
