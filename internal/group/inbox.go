@@ -59,10 +59,15 @@ func (in *inbox) put(p *proposal) error {
 
 // add changes the news under the lock and wakes the loop.
 func (in *inbox) add(change func(n *news)) {
+	in.note(change)
+	in.wake()
+}
+
+// note is add for who takes the turn too.
+func (in *inbox) note(change func(n *news)) {
 	in.mu.Lock()
 	change(&in.news)
 	in.mu.Unlock()
-	in.wake()
 }
 
 func (in *inbox) wake() {
@@ -107,7 +112,7 @@ func (in *inbox) close() {
 // room are dropped, as the network may do: their leader finds out, and sends them again one
 // message after another.
 func (g *Group) Receive(messages []*pb.Message) {
-	g.inbox.add(func(n *news) {
+	g.inbox.note(func(n *news) {
 		state := len(messages) == 1 && messages[0].GetType() == pb.MsgSnap // its files are there
 		if len(n.messages)+len(messages) > maxMessages && !state {
 			return
@@ -121,6 +126,13 @@ func (g *Group) Receive(messages []*pb.Message) {
 			n.messages = append(n.messages, m)
 		}
 	})
+	for _, m := range messages {
+		if len(m.GetContext()) > 0 { // of a read, for which nothing is written
+			g.takeTurn()
+			return
+		}
+	}
+	g.inbox.wake()
 }
 
 func entryBytes(entries []*pb.Entry) (n int64) {

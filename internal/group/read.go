@@ -197,7 +197,8 @@ func (g *Group) Current(ctx context.Context) error {
 		return &sheaf.Error{Code: sheaf.RateLimited, Detail: "too many reads wait for the group's leader", RetryAfter: 100 * time.Millisecond}
 	}
 	r := &read{done: make(chan error, 1)}
-	g.inbox.add(func(n *news) { n.reads = append(n.reads, r) })
+	g.inbox.note(func(n *news) { n.reads = append(n.reads, r) })
+	g.takeTurn()
 	select {
 	case err := <-r.done:
 		return err

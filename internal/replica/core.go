@@ -46,14 +46,23 @@ type Core struct {
 	// appliedTerm is the term of the entry at applied, 0 before the first of this run.
 	appliedTerm uint64
 	// unsaved is the newest hard state, if no Append has had it that is written.
-	unsaved   hardState
+	unsaved hardState
+	// promised is the last that an Append had, or the disk at the beginning.
+	promised  hardState
 	office    office
 	proposals proposals
 	reads     reads
+	quickest  quickest
 }
 
 // hardState is raft's, all nil if there is none.
 type hardState struct{ term, vote, commit *uint64 }
+
+// sameVote says whether two hold a replica to the same term and vote.
+func (h hardState) sameVote(other hardState) bool {
+	return h.term != nil && other.term != nil && *h.term == *other.term &&
+		h.vote != nil && other.vote != nil && *h.vote == *other.vote
+}
 
 // office is who leads, as far as this replica knows.
 type office struct {
@@ -93,6 +102,9 @@ func New(cfg Config) (*Core, error) {
 		proposals: proposals{logged: make(map[uint64]logged)},
 		reads:     newReads(cfg.Incarnation, cfg.ElectionTicks),
 	}
+	if h := cfg.Tail.hard; h != nil {
+		c.promised = hardState{h.Term, h.Vote, h.Commit}
+	}
 	c.proposals.message.Type, c.proposals.message.From = pb.MsgProp.Enum(), &c.id
 	c.office = c.officeNow()
 	return c, nil
@@ -102,6 +114,7 @@ func New(cfg Config) (*Core, error) {
 func (c *Core) Tick() {
 	c.node.Tick()
 	c.reads.tick()
+	c.quickest.ticked = true
 }
 
 // Step takes a message of another replica. The core keeps its bytes.
@@ -109,6 +122,9 @@ func (c *Core) Step(m *pb.Message) {
 	// What raft refuses is of a replica that it does not know, or has come too late:
 	// nobody needs an answer.
 	_ = c.node.Step(m)
+	if m.GetType() == pb.MsgHeartbeatResp {
+		c.answered(m)
+	}
 }
 
 // Campaign stands for election without waiting for its time.
