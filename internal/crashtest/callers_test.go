@@ -65,6 +65,9 @@ func pick(rng *rand.Rand) (groups []int) {
 func (cs *callers) work(rng *rand.Rand, at int) {
 	for !cs.over() {
 		b := cs.history.begin(pick(rng), rng.IntN(256))
+		if rng.IntN(4) == 0 {
+			b.require(cs.clients[at], rng.IntN(2) == 0)
+		}
 		if err := cs.carry(rng, at, b); err != nil {
 			cs.history.fail(b, err)
 			time.Sleep(refusalPause)
@@ -97,7 +100,7 @@ func (cs *callers) carry(rng *rand.Rand, at int, b *batch) error {
 			limit = time.Millisecond << rng.IntN(8)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		result, err := cs.clients[at].PutAll(ctx, b.entries(), client.WithRequestID(b.id), client.WithoutRetry())
+		result, err := b.send(ctx, cs.clients[at], client.WithoutRetry())
 		cancel()
 		if err == nil {
 			cs.history.acknowledge(b, result.Version)
@@ -105,7 +108,7 @@ func (cs *callers) carry(rng *rand.Rand, at int, b *batch) error {
 		}
 		row, known := sheaf.CodeOf(err).Row()
 		switch {
-		case !known || row.Retry == sheaf.RetryNever:
+		case !known || row.Retry == sheaf.RetryNever || unmet(err): // whatever became of attempts before
 			return err
 		case row.Outcome == sheaf.Unknown:
 			unknown = err

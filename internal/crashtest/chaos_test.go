@@ -88,7 +88,7 @@ func (c *chaos) run(t *testing.T, d time.Duration) {
 		c.round(min(roundTime, time.Until(end)))
 		t.Log(c.soFar(time.Since(began)))
 	}
-	if c.history.ackedCount() < 100 || c.reads < 100 {
+	if h := c.history; h.ackedCount() < 100 || c.reads < 100 || h.applied == 0 || h.unmet == 0 {
 		t.Errorf("too little was done to say anything")
 	}
 }
@@ -98,8 +98,8 @@ func (c *chaos) soFar(d time.Duration) string {
 	for _, h := range c.healthy {
 		sum, longest = sum+h, max(longest, h)
 	}
-	return fmt.Sprintf("%s: %d batches acknowledged (%d settled by a retry at the end), %d refused, %d reads; healthy after %s, at most %s; %d copies of the state taken over, %d coordinators ended, %d damaged logs refused; faults: %v",
-		d.Round(time.Second), c.history.ackedCount(), c.settled, c.history.refusals+len(c.history.refused), c.reads,
+	return fmt.Sprintf("%s: %d batches acknowledged (%d settled by a retry at the end), %d refused, %d applied and %d refused by a condition, %d reads; healthy after %s, at most %s; %d copies of the state taken over, %d coordinators ended, %d damaged logs refused; faults: %v",
+		d.Round(time.Second), c.history.ackedCount(), c.settled, c.history.refusals+len(c.history.refused), c.history.applied, c.history.unmet, c.reads,
 		(sum / time.Duration(len(c.healthy))).Round(time.Millisecond), longest.Round(time.Millisecond),
 		c.said("state of another replica taken over"), c.coordinatorsEnded, c.refusedStarts, c.done)
 }
@@ -138,6 +138,7 @@ func (c *chaos) round(d time.Duration) {
 	for _, addr := range c.addrs[:c.nodes] {
 		h.verify(t, addr, c.rng)
 	}
+	h.checkConditions(t)
 	if ill := c.ill(h); ill != "" {
 		t.Errorf("after the verdict: %s", ill)
 	}

@@ -1,6 +1,7 @@
 package crashtest
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/client"
 )
 
 // The keys: every batch writes whole groups, so a group always shows one stamp.
@@ -42,7 +44,10 @@ type batch struct {
 	valueBytes int
 	version    uint64 // of the answer; 0 while there is none
 	// least is the largest version acknowledged for one of its groups before it began.
-	least uint64
+	least     uint64
+	condition *condition // nil if it depends on nothing
+	number    int        // of all that were begun
+	refusedAt int        // the number of the last that had begun when it was refused
 }
 
 // stampOf is the batch that wrote a value, by its request ID.
@@ -72,6 +77,20 @@ func (b *batch) entries() []sheaf.Entry {
 	return entries
 }
 
+// send writes the batch: the same bytes under the same conditions, however often.
+func (b *batch) send(ctx context.Context, c *client.Client, options ...client.WriteOption) (client.Result, error) {
+	entries, options := b.entries(), append(options, client.WithRequestID(b.id))
+	switch on := b.condition; {
+	case on != nil && on.byETag:
+		options = append(options, client.IfMatch(on.etag))
+	case on != nil:
+		for i := range entries {
+			entries[i] = entries[i].OnlyIfVersion(on.versions[i/keysPerGroup])
+		}
+	}
+	return c.PutAll(ctx, entries, options...)
+}
+
 // history is what the callers know. Its methods may be called by all writers at
 // once.
 type history struct {
@@ -83,6 +102,9 @@ type history struct {
 	// acked is in the order of the answers, but for the first forgotten ones.
 	acked     []*batch
 	forgotten int
+	kept      int // the first of acked, which are left of earlier rounds
+	applied   int // batches with a condition
+	unmet     int // batches that were refused by theirs
 	// top is for each group the largest version acknowledged.
 	top map[int]uint64
 	// strict wants versions to agree with real time. It is for histories of which nothing is
@@ -111,7 +133,7 @@ func (h *history) begin(groups []int, valueBytes int) *batch {
 	if h.made%2 == 0 {
 		id = "v7-" + uuid.Must(uuid.NewV7()).String()
 	}
-	b := &batch{id: sheaf.RequestID(id), groups: groups, valueBytes: valueBytes}
+	b := &batch{id: sheaf.RequestID(id), groups: groups, valueBytes: valueBytes, number: h.made}
 	for _, group := range groups {
 		b.least = max(b.least, h.top[group])
 	}
@@ -152,7 +174,16 @@ func (h *history) fail(b *batch, err error) {
 	case row.Outcome == sheaf.Unknown:
 		h.unknown = append(h.unknown, b)
 	default:
-		h.refused[string(b.id)] = err
+		h.refuse(b, err)
+	}
+}
+
+// refuse notes that a batch did nothing and never will. h.mu is held, or nobody else is there.
+func (h *history) refuse(b *batch, err error) {
+	h.refused[string(b.id)] = err
+	b.refusedAt = h.made
+	if unmet(err) {
+		h.unmet++
 	}
 }
 
@@ -179,6 +210,7 @@ func (h *history) forget(rng *rand.Rand, some int) {
 	before := len(h.acked)
 	h.acked = slices.Clip(slices.DeleteFunc(h.acked, func(b *batch) bool { return !keep[b] }))
 	h.forgotten += before - len(h.acked)
+	h.kept = len(h.acked)
 	h.refusals += len(h.refused)
 	clear(h.refused)
 	h.batches = make(map[string]*batch)

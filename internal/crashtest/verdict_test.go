@@ -75,6 +75,7 @@ func (h *history) verify(t *testing.T, addr string, rng *rand.Rand) {
 		func() { h.checkPresent(t, look(t, c, h)) },
 		func() { h.settle(t, c) },
 		func() { h.retrySome(t, c, rng) },
+		func() { h.retryRefused(t, c) },
 		func() { h.checkExact(t, look(t, c, h)) },
 	} {
 		if step(); t.Failed() { // what follows a first wrong answer is noise
@@ -107,7 +108,12 @@ func (h *history) settle(t *testing.T, c *client.Client) {
 	t.Helper()
 	for _, b := range h.unknown {
 		before := lookAt(t, c, h, b.groups)
-		result, err := c.PutAll(t.Context(), b.entries(), client.WithRequestID(b.id))
+		result, err := b.send(t.Context(), c)
+		if unmet(err) {
+			h.refuse(b, err)
+			h.checkPresent(t, before)
+			continue
+		}
 		if err != nil {
 			t.Errorf("settle batch %s: %v", b.id, err)
 			continue
@@ -159,8 +165,25 @@ func (h *history) retrySome(t *testing.T, c *client.Client, rng *rand.Rand) {
 	callers.Wait()
 }
 
+// retryRefused sends some batches again that their conditions had refused: so they are for ever.
+func (h *history) retryRefused(t *testing.T, c *client.Client) {
+	t.Helper()
+	left := retries / 4
+	for stamp, first := range h.refused {
+		if !unmet(first) {
+			continue
+		}
+		if left--; left < 0 {
+			return
+		}
+		if result, err := h.batches[stamp].send(t.Context(), c); !unmet(err) {
+			t.Errorf("batch %s was refused (%v), and its retry answers %+v, %v", stamp, first, result, err)
+		}
+	}
+}
+
 func retry(ctx context.Context, c *client.Client, b *batch) error {
-	result, err := c.PutAll(ctx, b.entries(), client.WithRequestID(b.id))
+	result, err := b.send(ctx, c)
 	switch {
 	case err != nil:
 		return fmt.Errorf("retry batch %s: %w", b.id, err)
