@@ -57,7 +57,7 @@ func (h *history) checkConditions(t *testing.T) {
 		for i, group := range b.groups {
 			var before uint64
 			if at := slices.Index(of[group], b); at > 0 {
-				before = of[group][at-1].version
+				before = of[group][at-1].at(group)
 			}
 			if want := b.condition.versions[i]; before != want {
 				t.Errorf("batch %s was applied on condition that group %d has version %d, and it had %d", b.id, group, want, before)
@@ -76,7 +76,7 @@ func (h *history) checkConditions(t *testing.T) {
 func (h *history) overtaken(b *batch, of map[int][]*batch) bool {
 	for i, group := range b.groups {
 		for _, other := range of[group] {
-			if other.version > b.condition.versions[i] && other.number <= b.refusedAt {
+			if other.at(group) > b.condition.versions[i] && other.number <= b.refusedAt {
 				return true
 			}
 		}
@@ -92,8 +92,8 @@ func (h *history) byVersion() map[int][]*batch {
 			of[group] = append(of[group], b)
 		}
 	}
-	for _, batches := range of {
-		slices.SortFunc(batches, func(a, b *batch) int { return cmp.Compare(a.version, b.version) })
+	for group, batches := range of {
+		slices.SortFunc(batches, func(a, b *batch) int { return cmp.Compare(a.at(group), b.at(group)) })
 	}
 	return of
 }

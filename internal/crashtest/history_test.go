@@ -14,6 +14,7 @@ import (
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/client"
+	"github.com/sheafdb/sheaf/internal/router"
 )
 
 // The keys: every batch writes whole groups, so a group always shows one stamp.
@@ -43,8 +44,10 @@ type batch struct {
 	groups     []int
 	valueBytes int
 	version    uint64 // of the answer; 0 while there is none
-	// least is the largest version acknowledged for one of its groups before it began.
-	least     uint64
+	level      sheaf.Consistency
+	parts      map[int]uint64 // versions of the groups, of a batch that has several; see at
+	// least are the largest versions acknowledged for its groups before it began.
+	least     []uint64
 	condition *condition // nil if it depends on nothing
 	number    int        // of all that were begun
 	refusedAt int        // the number of the last that had begun when it was refused
@@ -77,9 +80,9 @@ func (b *batch) entries() []sheaf.Entry {
 	return entries
 }
 
-// send writes the batch: the same bytes under the same conditions, however often.
+// send writes the batch: the same bytes under the same conditions at the same level, however often.
 func (b *batch) send(ctx context.Context, c *client.Client, options ...client.WriteOption) (client.Result, error) {
-	entries, options := b.entries(), append(options, client.WithRequestID(b.id))
+	entries, options := b.entries(), append(options, client.WithRequestID(b.id), client.At(b.level))
 	switch on := b.condition; {
 	case on != nil && on.byETag:
 		options = append(options, client.IfMatch(on.etag))
@@ -103,10 +106,15 @@ type history struct {
 	acked     []*batch
 	forgotten int
 	kept      int // the first of acked, which are left of earlier rounds
+	severed   int // batches in several parts
 	applied   int // batches with a condition
 	unmet     int // batches that were refused by theirs
 	// top is for each group the largest version acknowledged.
 	top map[int]uint64
+	// shown is what readers saw since the last verdict.
+	shown []shown
+	// table says which keys are in one replica group; by default all are.
+	table router.Table
 	// strict wants versions to agree with real time. It is for histories of which nothing is
 	// taken back.
 	strict bool
@@ -135,7 +143,7 @@ func (h *history) begin(groups []int, valueBytes int) *batch {
 	}
 	b := &batch{id: sheaf.RequestID(id), groups: groups, valueBytes: valueBytes, number: h.made}
 	for _, group := range groups {
-		b.least = max(b.least, h.top[group])
+		b.least = append(b.least, h.top[group])
 	}
 	h.batches[id] = b
 	return b
@@ -154,11 +162,11 @@ func (h *history) acknowledge(b *batch, version uint64) {
 	defer h.mu.Unlock()
 	b.version = version
 	h.acked = append(h.acked, b)
-	if h.strict && version <= b.least {
-		h.wrong = append(h.wrong, fmt.Errorf("batch %s was acknowledged with version %d, and one of its groups had version %d before it began", b.id, version, b.least))
-	}
-	for _, group := range b.groups {
-		h.top[group] = max(h.top[group], version)
+	for i, group := range b.groups {
+		if h.strict && b.at(group) <= b.least[i] {
+			h.wrong = append(h.wrong, fmt.Errorf("batch %s was acknowledged with version %d, and its group %d had version %d before it began", b.id, b.at(group), group, b.least[i]))
+		}
+		h.top[group] = max(h.top[group], b.at(group))
 	}
 }
 
@@ -236,7 +244,7 @@ func (h *history) newest() map[int]*batch {
 	newest := make(map[int]*batch)
 	for _, b := range h.acked {
 		for _, group := range b.groups {
-			if newest[group] == nil || newest[group].version < b.version {
+			if newest[group] == nil || newest[group].at(group) < b.at(group) {
 				newest[group] = b
 			}
 		}
