@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -126,13 +127,23 @@ func (g *Group) Receive(messages []*pb.Message) {
 			n.messages = append(n.messages, m)
 		}
 	})
-	for _, m := range messages {
-		if len(m.GetContext()) > 0 { // of a read, for which nothing is written
-			g.takeTurn()
-			return
-		}
+	if slices.ContainsFunc(messages, ofRead) {
+		g.takeTurn()
+	} else {
+		g.inbox.wake()
 	}
-	g.inbox.wake()
+}
+
+// ofRead says whether a message belongs to a linearizable read, for which nothing is written.
+func ofRead(m *pb.Message) bool {
+	switch m.GetType() {
+	case pb.MsgHeartbeat, pb.MsgHeartbeatResp:
+		return len(m.GetContext()) > 0
+	case pb.MsgReadIndex, pb.MsgReadIndexResp:
+		return true
+	default:
+		return false
+	}
 }
 
 func entryBytes(entries []*pb.Entry) (n int64) {

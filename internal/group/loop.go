@@ -3,6 +3,7 @@ package group
 import (
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -105,7 +106,8 @@ func (g *Group) takeTurn() {
 	}
 }
 
-// endIfBroken ends the group when its core cannot go on.
+// endIfBroken ends the group when its core cannot go on. Any other panic ends the process, in
+// whoever's hands the turn is: a handler that recovers would leave half of it undone.
 func (g *Group) endIfBroken() {
 	p := recover()
 	if p == nil {
@@ -113,7 +115,9 @@ func (g *Group) endIfBroken() {
 	}
 	broken, ok := p.(*replica.Broken)
 	if !ok {
-		panic(p)
+		stack := debug.Stack()
+		go panic(fmt.Sprintf("%v\n\n%s", p, stack))
+		select {} // turning is held: nobody takes another turn
 	}
 	g.loop.ended = true
 	g.fail(fmt.Errorf("%w: %s: this disk is older than what the node has promised to the others, or lost some of it: replace the node by a new one (%w)",

@@ -152,7 +152,7 @@ func (g *Group) timeNow() uint64 {
 // read is a linearizable read that waits until the state may be looked at.
 type read struct {
 	done chan error
-	// What follows is the loop's: token is 0 before the core has it, gone says that nobody waits.
+	// What follows is a turn's: token is 0 before the core has it, gone says that nobody waits.
 	token replica.Token
 	gone  bool
 }

@@ -198,6 +198,9 @@ func (l *lane) drain(ctx context.Context, c *conn) error {
 			continue
 		}
 		err := c.flush()
+		if err != nil {
+			l.shut() // nothing may follow half a frame
+		}
 		l.written(frames)
 		if err != nil {
 			return err

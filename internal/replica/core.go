@@ -45,7 +45,7 @@ type Core struct {
 	applied uint64
 	// appliedTerm is the term of the entry at applied, 0 before the first of this run.
 	appliedTerm uint64
-	// unsaved is the newest hard state, if no Append has had it that is written.
+	// unsaved is the newest hard state, if no Append has had it.
 	unsaved hardState
 	// promised is the last that an Append had, or the disk at the beginning.
 	promised  hardState
@@ -58,8 +58,8 @@ type Core struct {
 // hardState is raft's, all nil if there is none.
 type hardState struct{ term, vote, commit *uint64 }
 
-// sameVote says whether two hold a replica to the same term and vote.
-func (h hardState) sameVote(other hardState) bool {
+// samePromise says whether two hold a replica to the same term and vote.
+func (h hardState) samePromise(other hardState) bool {
 	return h.term != nil && other.term != nil && *h.term == *other.term &&
 		h.vote != nil && other.vote != nil && *h.vote == *other.vote
 }

@@ -6,10 +6,10 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 )
 
-// quickest lets a leader ask no more replicas than it needs for a read. The others are asked
-// with the next tick, if it comes before the answer does not matter any more. Who is asked are
-// those that answered the last heartbeat before the others: every heartbeat that time brings goes
-// to all, and is a race, so that a replica which hangs is asked alone for no longer than that.
+// quickest lets a leader ask no more replicas than it needs for a read. The others are asked with
+// the next tick: by then the read is over, or one that is asked hangs. Who is asked are those that
+// answered the last heartbeat before the others: every heartbeat that time brings goes to all, and
+// is a race, so that a replica which hangs is asked alone for no longer than that.
 //
 // Nothing depends on it but time: a message that is kept back might as well be lost.
 type quickest struct {

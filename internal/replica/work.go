@@ -32,7 +32,7 @@ type Office struct {
 // must be in the log's files in the order of the Appends.
 type Append struct {
 	Entries []*pb.Entry
-	// HardState is nil when the log has it.
+	// HardState is nil when the log has it, but for a commit index that may be older.
 	HardState *pb.HardState
 	// Snapshot, if not nil, is the state that takes the place of all entries up to its
 	// index: the driver makes it the store's, durably and as a whole, after all Applies
@@ -155,7 +155,7 @@ func (c *Core) appendOf(m *pb.Message) *Append {
 	}
 	a := &Append{Entries: m.GetEntries(), Snapshot: m.GetSnapshot()}
 	// A commit index alone is not worth a write: a replica that restarts learns it again.
-	if h := c.unsaved; h.term != nil && (len(a.Entries) > 0 || a.Snapshot != nil || !h.sameVote(c.promised)) {
+	if h := c.unsaved; h.term != nil && (len(a.Entries) > 0 || a.Snapshot != nil || !h.samePromise(c.promised)) {
 		a.HardState = &pb.HardState{Term: h.term, Vote: h.vote, Commit: h.commit}
 		c.unsaved, c.promised = hardState{}, h
 	}
