@@ -53,6 +53,12 @@ type Core struct {
 	proposals proposals
 	reads     reads
 	quickest  quickest
+	// ticks counts them, and heard has when another replica's last message came. raft's own
+	// mark is taken back with every look at the quorum, until the next answer.
+	ticks uint64
+	heard map[uint64]uint64
+	// silence is how many ticks a replica may say nothing.
+	silence uint64
 }
 
 // hardState is raft's, all nil if there is none.
@@ -101,6 +107,7 @@ func New(cfg Config) (*Core, error) {
 		id: cfg.ID, node: node, tail: cfg.Tail, applied: cfg.Applied,
 		proposals: proposals{logged: make(map[uint64]logged)},
 		reads:     newReads(cfg.Incarnation, cfg.ElectionTicks),
+		heard:     make(map[uint64]uint64), silence: uint64(cfg.ElectionTicks),
 	}
 	if h := cfg.Tail.hard; h != nil {
 		c.promised = hardState{h.Term, h.Vote, h.Commit}
@@ -114,6 +121,7 @@ func New(cfg Config) (*Core, error) {
 func (c *Core) Tick() {
 	c.node.Tick()
 	c.reads.tick()
+	c.ticks++
 	c.quickest.ticked = true
 }
 
@@ -122,6 +130,7 @@ func (c *Core) Step(m *pb.Message) {
 	// What raft refuses is of a replica that it does not know, or has come too late:
 	// nobody needs an answer.
 	_ = c.node.Step(m)
+	c.heard[m.GetFrom()] = c.ticks
 	if m.GetType() == pb.MsgHeartbeatResp {
 		c.answered(m)
 	}
@@ -129,6 +138,12 @@ func (c *Core) Step(m *pb.Message) {
 
 // Campaign stands for election without waiting for its time.
 func (c *Core) Campaign() { _ = c.node.Campaign() }
+
+// hears says whether a replica was heard of lately.
+func (c *Core) hears(id uint64) bool {
+	at, ever := c.heard[id]
+	return id == c.id || ever && c.ticks-at <= c.silence
+}
 
 // Transfer makes a leader hand its office to another replica, if that one is up to date
 // within an election's time. Proposals wait meanwhile.
@@ -142,7 +157,7 @@ func (c *Core) HandOver() bool {
 	}
 	var to, match uint64
 	for id, p := range c.node.Status().Progress {
-		if id != c.id && !p.IsLearner && p.RecentActive && (p.Match > match || p.Match == match && (to == 0 || id < to)) {
+		if id != c.id && !p.IsLearner && c.hears(id) && (p.Match > match || p.Match == match && (to == 0 || id < to)) {
 			to, match = id, p.Match
 		}
 	}
