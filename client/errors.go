@@ -73,6 +73,7 @@ func fromDetails(st *status.Status) *sheaf.Error {
 				told = true
 				e.Code = sheaf.Code(d.GetReason())
 				e.CurrentETag = sheaf.ETag(d.GetMetadata()["current_etag"])
+				e.Token = d.GetMetadata()["token"]
 			}
 		case *errdetails.RetryInfo:
 			e.RetryAfter = max(d.GetRetryDelay().AsDuration(), 0)

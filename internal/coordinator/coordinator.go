@@ -18,6 +18,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
 	"github.com/sheafdb/sheaf/internal/group"
+	"github.com/sheafdb/sheaf/internal/history"
 	"github.com/sheafdb/sheaf/internal/router"
 	"github.com/sheafdb/sheaf/internal/telemetry"
 	"github.com/sheafdb/sheaf/internal/wire"
@@ -37,14 +38,19 @@ type Group interface {
 	Attempts(ctx context.Context) ([]wire.Holder, error)
 	Image() (*group.Image, error)
 	Leads() bool
+	Current(ctx context.Context) error
+	Applied() uint64
 }
 
 // Config is what a coordinator needs.
 type Config struct {
 	// Groups are all groups of the cluster: group n is Groups[n-1].
 	Groups []Group
-	Gate   *admission.Gate
-	Limits sheaf.Limits
+	// History has what the groups of this node have committed lately; nil is one that nobody tells
+	// of anything.
+	History *history.History
+	Gate    *admission.Gate
+	Limits  sheaf.Limits
 	// RequireETag refuses writes without If-Match or If-None-Match.
 	RequireETag bool
 	// EventualBytes bounds the queue of accepted EVENTUAL batches.
@@ -71,6 +77,9 @@ type Coordinator struct {
 // New returns a coordinator, which must be closed.
 func New(cfg Config) *Coordinator {
 	c := &Coordinator{cfg: cfg, table: router.Equal(len(cfg.Groups)), line: newLine()}
+	if cfg.History == nil {
+		c.cfg.History = history.New(history.Config{Groups: len(cfg.Groups), GroupOf: c.table.GroupOf, Tag: "none"})
+	}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.eventual = newQueue(cfg, func(ctx context.Context, met []Met) {
 		HelpAll(&driver{c: c, caller: ctx, callTime: callTime}, c.table.GroupOf, met)

@@ -60,7 +60,7 @@ func (g *Group) do(t *task) error {
 	}
 	for i := range t.apply.Entries {
 		e, w := &t.apply.Entries[i], t.waiters[i]
-		result, err := g.applyEntry(e, w)
+		result, err := g.applyEntry(e, w, t.buffers[i])
 		if err != nil {
 			return fmt.Errorf("apply log entry %d: %w", e.Index, err)
 		}
@@ -95,20 +95,28 @@ func (p *proposal) settle(err error) {
 	}
 }
 
-// applyEntry applies one log entry. The command of a caller here need not be decoded again.
-func (g *Group) applyEntry(e *replica.Committed, w waiter) (apply.Result, error) {
-	switch {
-	case e.Conf != nil || len(e.Data) == 0:
+// applyEntry applies one log entry, whose data is in buffer if that is not nil. The command of a
+// caller here need not be decoded again.
+func (g *Group) applyEntry(e *replica.Committed, w waiter, buffer *wire.Buffer) (apply.Result, error) {
+	if e.Conf != nil || len(e.Data) == 0 {
 		// Whoever waits proposed a change of the replicas, perhaps in vain.
-		return apply.Result{}, applyOwn(g.store, e.Conf, e.Index, e.Term, &g.out)
-	case w.p != nil:
-		return applyCommand(g.store, w.command(), e.Index, e.Term, &g.out)
-	}
-	cmd, err := wire.DecodeCommand(e.Data)
-	if err != nil {
+		err := applyOwn(g.store, e.Conf, e.Index, e.Term, &g.out)
+		passed(g.cfg.History, e.Index)
 		return apply.Result{}, err
 	}
-	return applyCommand(g.store, &cmd, e.Index, e.Term, &g.out)
+	cmd := w.commandOrNil()
+	if cmd == nil {
+		decoded, err := wire.DecodeCommand(e.Data)
+		if err != nil {
+			return apply.Result{}, err
+		}
+		cmd = &decoded
+	}
+	result, err := applyCommand(g.store, cmd, e.Index, e.Term, &g.out)
+	if err == nil {
+		tell(g.cfg.History, cmd, e.Data, buffer, &result, &g.out)
+	}
+	return result, err
 }
 
 func changesMembers(kind wire.Kind) bool { return kind == wire.Join || kind == wire.Leave }

@@ -33,6 +33,7 @@ import (
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/history"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wal"
@@ -79,6 +80,8 @@ type Config struct {
 	// ReceiveBytes bounds the log entries that another replica has sent and that are not in the
 	// log yet, or not applied, but for a single larger message; 0 is no bound.
 	ReceiveBytes int64
+	// History, if not nil, is told what every log entry did that changed a key.
+	History *history.Lane
 	// Limits stamps retention and the number of rows into commands.
 	Limits sheaf.Limits
 	// Gate counts the bytes of commands whose callers have gone.
@@ -211,6 +214,9 @@ func newCore(cfg *Config, snapshot replica.Snapshotter) (*replica.Core, error) {
 		Logger: cfg.Logger.With("group", cfg.ID),
 	})
 }
+
+// Applied is the log entry that this replica's state is at.
+func (g *Group) Applied() uint64 { return g.applied.Load() }
 
 // Stop refuses new commands, finishes those it has, and returns when all is
 // applied. It does not flush the store.

@@ -83,7 +83,7 @@ func (r *rig) open() {
 		r.t.Fatalf("seed store: %v", err)
 	}
 	logger := slog.New(slog.DiscardHandler)
-	recovery := NewRecovery(1, r.store, 0, logger)
+	recovery := NewRecovery(1, r.store, 0, nil, logger)
 	r.log, err = wal.Open(wal.Config{FS: r.fs, Dir: "log", SegmentBytes: 64 << 10, Found: recovery.Found, Logger: logger}, recovery.Visit)
 	if err != nil {
 		r.t.Fatalf("open log: %v", err)

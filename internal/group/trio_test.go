@@ -106,7 +106,7 @@ func (m *member) start() {
 			t.Fatal(err)
 		}
 	}
-	recovery := NewRecovery(1, r.store, m.trio.tailBytes, logger)
+	recovery := NewRecovery(1, r.store, m.trio.tailBytes, nil, logger)
 	recovery.Adopted(m.adopted)
 	var err error
 	fs := vfs.FS(r.fs)

@@ -21,6 +21,7 @@ func (n *Node) stop(ctx context.Context) error {
 	n.setState(stateDraining)
 	n.rpc.Drain()
 	n.gate.Drain()
+	n.endWatches()
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.DrainTimeout)
 	defer cancel()
 	n.drainFaces(ctx)

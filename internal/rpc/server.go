@@ -150,6 +150,7 @@ var kvService = grpc.ServiceDesc{
 		{StreamName: "GetAll", Handler: handler("getall", (*Server).getAll)},
 		{StreamName: "DeleteAll", Handler: handler("deleteall", (*Server).deleteAll)},
 		{StreamName: "Scan", Handler: handler("scan", (*Server).scan), ServerStreams: true},
+		{StreamName: "Watch", Handler: handler("watch", (*Server).watch), ServerStreams: true},
 	},
 }
 

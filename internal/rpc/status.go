@@ -29,6 +29,9 @@ func statusOf(err error) error {
 	if e.CurrentETag != "" {
 		metadata["current_etag"] = string(e.CurrentETag)
 	}
+	if e.Token != "" {
+		metadata["token"] = e.Token
+	}
 	details := []protoadapt.MessageV1{
 		&errdetails.ErrorInfo{Reason: string(row.Code), Domain: errorDomain, Metadata: metadata},
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -42,6 +43,12 @@ func Canonical(raw []byte) Entries {
 // the bytes that are given to append.
 func (e Entries) CopyTo(place func(write func(dst []byte) []byte) []byte) Entries {
 	e.raw = place(func(dst []byte) []byte { return append(dst, e.raw...) })
+	return e
+}
+
+// EndOf views the same encoding at the end of data.
+func (e Entries) EndOf(data []byte) Entries {
+	e.raw = data[len(data)-len(e.raw) : len(data) : len(data)]
 	return e
 }
 
@@ -249,3 +256,35 @@ func entryField(i int, field string) string {
 	}
 	return fmt.Sprintf("entries[%d].%s", i, field)
 }
+
+// Take appends those entries whose keys have the prefix to dst, until dst has most bytes, and
+// returns what dst then is, with how many were appended, and the rest. The rest begins with an
+// entry that has the prefix, and is empty if none has.
+func (e Entries) Take(dst, prefix []byte, most int) (taken, rest Entries) {
+	if len(prefix) == 0 && len(dst)+len(e.raw) <= most {
+		return Entries{raw: append(dst, e.raw...), count: e.count}, Entries{}
+	}
+	taken.raw, rest = dst, e
+	for len(rest.raw) > 0 {
+		body, after := cutBody(rest.raw)
+		key, _, usual := parseUsual(body)
+		if !usual {
+			entry, _, _ := parseEntry(body)
+			key = entry.Key
+		}
+		if bytes.HasPrefix(key, prefix) {
+			if len(taken.raw) >= most {
+				return taken, rest
+			}
+			taken.raw = append(taken.raw, rest.raw[:len(rest.raw)-len(after)]...)
+			taken.count++
+		}
+		rest.raw = after
+		rest.count--
+	}
+	return taken, Entries{}
+}
+
+// Gathered is what several calls of Take have put into raw, one after the other. A key may be in it
+// more than once.
+func Gathered(raw []byte, count int) Entries { return Entries{raw: raw, count: count} }

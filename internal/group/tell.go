@@ -1,0 +1,73 @@
+package group
+
+import (
+	"fmt"
+
+	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/history"
+	"github.com/sheafdb/sheaf/internal/store"
+	"github.com/sheafdb/sheaf/internal/wire"
+)
+
+// tell gives the history what a command has done to the state: out is what was written for it, and
+// data, which is in buffer if that is not nil, its log entry. Entries end a command's data.
+func tell(lane *history.Lane, cmd *wire.Command, data []byte, buffer *wire.Buffer, result *apply.Result, out *store.Mutations) {
+	if lane == nil {
+		return
+	}
+	index, wrote := out.Meta.Index, len(out.Ops) > 0
+	written := func() wire.Entries { return writtenBy(out) }
+	switch {
+	case cmd.Kind == wire.Fast && result.Version != 0 && !result.Replayed:
+		lane.Wrote(index, result.Version, cmd.Entries.EndOf(data), buffer)
+	case cmd.Kind == wire.Tick && removesKeys(out):
+		lane.Expired(index, written())
+	case cmd.Kind == wire.Prepare && result.Outcome == apply.Ready && wrote: // else it was sent again
+		lane.Prepared(index, cmd.RequestID, cmd.Attempt, cmd.Entries.EndOf(data), buffer)
+	case cmd.Kind == wire.Decide && result.Outcome == apply.Committed && wrote:
+		lane.Decided(index, cmd.RequestID, cmd.Attempt, cmd.Version, cmd.Keys, written)
+	case cmd.Kind == wire.Resolve && wrote:
+		lane.Resolved(index, cmd.RequestID, cmd.Attempt, cmd.Commit, written)
+	default:
+		lane.Passed(index)
+	}
+}
+
+func passed(lane *history.Lane, index uint64) {
+	if lane != nil {
+		lane.Passed(index)
+	}
+}
+
+func removesKeys(out *store.Mutations) bool {
+	for i := range out.Ops {
+		if out.Ops[i].Space == store.Data {
+			return true
+		}
+	}
+	return false
+}
+
+// writtenBy makes the entries, in memory of their own, that would have written the keys in out.
+func writtenBy(out *store.Mutations) wire.Entries {
+	var raw []byte
+	for i := range out.Ops {
+		op := &out.Ops[i]
+		if op.Space != store.Data {
+			continue
+		}
+		entry := wire.Entry{Key: op.Key, Value: op.Value, Delete: op.Delete}
+		if !op.Delete {
+			head, err := wire.DecodeRecord(op.Head)
+			if err != nil {
+				panic(fmt.Sprintf("group: a record of our own is malformed: %v", err))
+			}
+			entry.TypeURL = head.TypeURL
+			if head.ExpiryMS > 0 {
+				entry.TTLMS = int64(head.ExpiryMS - out.Meta.NowMS)
+			}
+		}
+		raw = wire.AppendEntry(raw, &entry)
+	}
+	return wire.Canonical(raw)
+}

@@ -1,0 +1,59 @@
+package history
+
+import "github.com/sheafdb/sheaf/internal/wire"
+
+// Event is one committed batch, or the keys that expired with one log entry.
+type Event struct {
+	// Group and Place say which log entry committed it.
+	Group uint64
+	Place Place
+	// Version is that of the keys that the batch put; 0 when keys have expired.
+	Version uint64
+	// Part has the entries of Group; Others those of other groups, if there are any. The first may
+	// be empty in what a Reader returns, when the reader has all of it already.
+	Part   Part
+	Others []*Part
+}
+
+// Part is what an event did in one group.
+type Part struct {
+	Group   uint64
+	Entries wire.Entries
+	// buffer has the bytes that Entries views, with one reference; nil when they belong to the
+	// garbage collector.
+	buffer *wire.Buffer
+	// index is the log entry of this group that wrote the values, as far as it has come; 0 is not yet.
+	index uint64
+}
+
+// Expired says that the event's keys were removed because their time was over.
+func (e *Event) Expired() bool { return e.Version == 0 }
+
+// eventOverheadBytes is what an event takes beside its entries, about.
+const eventOverheadBytes = 192
+
+func (p *Part) bytes() int64 { return int64(len(p.Entries.Raw())) + eventOverheadBytes }
+
+func (e *Event) bytes() int64 {
+	n := e.Part.bytes()
+	for _, part := range e.Others {
+		n += part.bytes()
+	}
+	return n
+}
+
+// hold adds a reference to all that the event views.
+func (e *Event) hold() {
+	e.Part.buffer.Hold()
+	for _, part := range e.Others {
+		part.buffer.Hold()
+	}
+}
+
+// Release gives back what a Reader's Next has returned: its entries must not be looked at any more.
+func (e *Event) Release() {
+	e.Part.buffer.Release()
+	for _, part := range e.Others {
+		part.buffer.Release()
+	}
+}

@@ -1,0 +1,172 @@
+package history
+
+import (
+	"slices"
+	"time"
+)
+
+// merge puts out what need not wait any more.
+func (h *History) merge() {
+	for again := true; again; {
+		again = false
+		for _, lane := range h.lanes {
+			for len(lane.queue) > 0 && h.ready(lane, &lane.queue[0]) {
+				h.putOut(lane, &lane.queue[0])
+				lane.next()
+				again = true
+			}
+		}
+	}
+}
+
+// next goes on to the next of what waits.
+func (l *Lane) next() {
+	l.queue[0] = record{}
+	if l.queue = l.queue[1:]; len(l.queue) == 0 {
+		l.queue = nil
+	}
+}
+
+// ready says whether the first record of a lane has what it waits for.
+func (h *History) ready(l *Lane, r *record) bool {
+	switch {
+	case r.decided != nil:
+		for _, group := range r.groups {
+			other := h.Lane(group)
+			s := other.attempts[*r.decided]
+			if s == nil || s.prepared > other.merged() {
+				return false
+			}
+		}
+	case r.resolved != nil:
+		s := l.attempts[*r.resolved]
+		return s == nil || s.out
+	}
+	return true
+}
+
+// putOut emits the events of a record that is ready.
+func (h *History) putOut(l *Lane, r *record) {
+	switch {
+	case r.decided != nil:
+		h.putOutDecided(l, r)
+	case r.resolved != nil:
+		l.forget(*r.resolved)
+	default:
+		for _, e := range r.events {
+			h.emit(e)
+		}
+	}
+}
+
+func (h *History) putOutDecided(l *Lane, r *record) {
+	own := l.attempts[*r.decided]
+	if own == nil {
+		l.lose(r)
+		return
+	}
+	for _, group := range r.groups {
+		if h.Lane(group).attempts[*r.decided].passed {
+			l.lose(r) // its lane is beyond it: later writes of its keys are out
+			return
+		}
+	}
+	e := Event{Group: l.group, Place: through(r.index), Version: r.version, Part: own.Part}
+	own.out = true
+	l.forget(*r.decided)
+	for _, group := range r.groups {
+		other := h.Lane(group)
+		s := other.attempts[*r.decided]
+		e.Others = append(e.Others, &s.Part)
+		s.out = true
+		if s.index != 0 && !other.awaits(*r.decided) {
+			delete(other.attempts, *r.decided)
+		}
+	}
+	h.emit(e)
+}
+
+// awaits says whether the lane still has to pass an attempt's resolution.
+func (l *Lane) awaits(name attempt) bool {
+	return slices.ContainsFunc(l.queue, func(r record) bool { return r.resolved != nil && *r.resolved == name })
+}
+
+// lose puts a mark where a record's events should be: who has not seen them is told.
+func (l *Lane) lose(r *record) {
+	h := l.h
+	for i := range r.events {
+		h.bytes -= r.events[i].bytes()
+		r.events[i].Release()
+	}
+	if r.decided != nil {
+		l.forget(*r.decided)
+		for _, group := range r.groups {
+			other := h.Lane(group)
+			if s := other.attempts[*r.decided]; s != nil && !s.out {
+				h.bytes -= s.bytes()
+				s.buffer.Release()
+				s.out = true
+				if s.index != 0 && !other.awaits(*r.decided) {
+					delete(other.attempts, *r.decided)
+				}
+			}
+		}
+	}
+	if r.resolved != nil {
+		if s := l.attempts[*r.resolved]; s != nil {
+			if s.out {
+				delete(l.attempts, *r.resolved)
+			} else {
+				s.passed = true
+			}
+		}
+		return
+	}
+	h.emit(Event{Group: l.group, Place: through(r.index), Version: lost})
+	h.bytes += eventOverheadBytes
+}
+
+// Bounds of what a lane waits for. The entries that it waits for are in other groups' logs
+// already, and come as soon as this node's replicas have them; unless they were jumped over.
+const (
+	waitMost    = 10 * time.Second
+	attemptMost = 10 * time.Minute
+)
+
+// Tick gives up what has been waited for too long. It is to be called every second or so.
+func (h *History) Tick(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.force(func(r *record) bool { return now.Sub(r.since) > waitMost })
+	for _, lane := range h.lanes {
+		for name, s := range lane.attempts {
+			if now.Sub(s.since) > attemptMost {
+				lane.forget(name)
+			}
+		}
+	}
+}
+
+// Recovered says that the log has been replayed: what its replay alone does not settle was settled
+// before it begins.
+func (h *History) Recovered() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.force(func(*record) bool { return true })
+}
+
+// force goes on without what the first records of the lanes wait for, where givenUp says so.
+func (h *History) force(givenUp func(*record) bool) {
+	h.merge()
+	for again := true; again; {
+		again = false
+		for _, lane := range h.lanes {
+			if len(lane.queue) > 0 && givenUp(&lane.queue[0]) {
+				lane.lose(&lane.queue[0])
+				lane.next()
+				again = true
+				h.merge()
+			}
+		}
+	}
+}
