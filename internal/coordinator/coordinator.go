@@ -17,8 +17,8 @@ import (
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/feed"
 	"github.com/sheafdb/sheaf/internal/group"
-	"github.com/sheafdb/sheaf/internal/history"
 	"github.com/sheafdb/sheaf/internal/router"
 	"github.com/sheafdb/sheaf/internal/telemetry"
 	"github.com/sheafdb/sheaf/internal/wire"
@@ -46,11 +46,11 @@ type Group interface {
 type Config struct {
 	// Groups are all groups of the cluster: group n is Groups[n-1].
 	Groups []Group
-	// History has what the groups of this node have committed lately; nil is one that nobody tells
+	// Feed has what the groups of this node have committed lately; nil is one that nobody tells
 	// of anything.
-	History *history.History
-	Gate    *admission.Gate
-	Limits  sheaf.Limits
+	Feed   *feed.Feed
+	Gate   *admission.Gate
+	Limits sheaf.Limits
 	// RequireETag refuses writes without If-Match or If-None-Match.
 	RequireETag bool
 	// EventualBytes bounds the queue of accepted EVENTUAL batches.
@@ -77,8 +77,8 @@ type Coordinator struct {
 // New returns a coordinator, which must be closed.
 func New(cfg Config) *Coordinator {
 	c := &Coordinator{cfg: cfg, table: router.Equal(len(cfg.Groups)), line: newLine()}
-	if cfg.History == nil {
-		c.cfg.History = history.New(history.Config{Groups: len(cfg.Groups), GroupOf: c.table.GroupOf, Tag: "none"})
+	if cfg.Feed == nil {
+		c.cfg.Feed = feed.New(feed.Config{Groups: len(cfg.Groups), GroupOf: c.table.GroupOf, Tag: "none"})
 	}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.eventual = newQueue(cfg, func(ctx context.Context, met []Met) {

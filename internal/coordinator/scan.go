@@ -52,7 +52,7 @@ func (c *Coordinator) Scan(ctx context.Context, prefix, start []byte) (*Scan, er
 	if c.whole() != nil {
 		before = read
 	}
-	s.token = c.cfg.History.ScanToken(before, read)
+	s.token = c.cfg.Feed.ScanToken(before, read)
 	return s, nil
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
-	"github.com/sheafdb/sheaf/internal/history"
+	"github.com/sheafdb/sheaf/internal/feed"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -29,7 +29,7 @@ const frameBytes = 1 << 20
 
 // Watch follows what is committed. It is not safe for concurrent use and must be closed.
 type Watch struct {
-	reader   *history.Reader
+	reader   *feed.Reader
 	prefix   []byte
 	progress *time.Timer
 	every    time.Duration
@@ -37,7 +37,7 @@ type Watch struct {
 	began bool
 	sent  string // the last token that was sent
 	// event is the one that is being sent, if left has any of its entries.
-	event  history.Event
+	event  feed.Event
 	left   []wire.Entries
 	number uint32
 	buf    []byte
@@ -82,12 +82,12 @@ func (c *Coordinator) Watch(ctx context.Context, req WatchRequest) (*Watch, erro
 			return nil, err
 		}
 	}
-	begin := c.cfg.History.Now
+	begin := c.cfg.Feed.Now
 	switch {
 	case req.Token != "":
-		begin = func() (*history.Reader, error) { return c.cfg.History.From(req.Token) }
+		begin = func() (*feed.Reader, error) { return c.cfg.Feed.From(req.Token) }
 	case req.Oldest:
-		begin = c.cfg.History.Oldest
+		begin = c.cfg.Feed.Oldest
 	}
 	reader, err := begin()
 	if err != nil {
@@ -125,7 +125,7 @@ func (w *Watch) Next(ctx context.Context) (Frame, error) {
 }
 
 // take begins with an event, or lets go of it if it is not asked for.
-func (w *Watch) take(event history.Event) {
+func (w *Watch) take(event feed.Event) {
 	w.event, w.number, w.left = event, 0, w.left[:0]
 	w.leave(event.Part.Entries)
 	for _, part := range event.Others {

@@ -101,7 +101,7 @@ func (g *Group) applyEntry(e *replica.Committed, w waiter, buffer *wire.Buffer) 
 	if e.Conf != nil || len(e.Data) == 0 {
 		// Whoever waits proposed a change of the replicas, perhaps in vain.
 		err := applyOwn(g.store, e.Conf, e.Index, e.Term, &g.out)
-		passed(g.cfg.History, e.Index)
+		passed(g.cfg.Feed, e.Index)
 		return apply.Result{}, err
 	}
 	cmd := w.commandOrNil()
@@ -114,7 +114,7 @@ func (g *Group) applyEntry(e *replica.Committed, w waiter, buffer *wire.Buffer) 
 	}
 	result, err := applyCommand(g.store, cmd, e.Index, e.Term, &g.out)
 	if err == nil {
-		tell(g.cfg.History, cmd, e.Data, buffer, &result, &g.out)
+		tell(g.cfg.Feed, cmd, e.Data, buffer, &result, &g.out)
 	}
 	return result, err
 }

@@ -33,7 +33,7 @@ import (
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
-	"github.com/sheafdb/sheaf/internal/history"
+	"github.com/sheafdb/sheaf/internal/feed"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wal"
@@ -80,8 +80,8 @@ type Config struct {
 	// ReceiveBytes bounds the log entries that another replica has sent and that are not in the
 	// log yet, or not applied, but for a single larger message; 0 is no bound.
 	ReceiveBytes int64
-	// History, if not nil, is told what every log entry did that changed a key.
-	History *history.Lane
+	// Feed, if not nil, is told what every log entry did that changed a key.
+	Feed *feed.Lane
 	// Limits stamps retention and the number of rows into commands.
 	Limits sheaf.Limits
 	// Gate counts the bytes of commands whose callers have gone.

@@ -9,7 +9,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/sheafdb/sheaf/internal/history"
+	"github.com/sheafdb/sheaf/internal/feed"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wal"
@@ -49,7 +49,7 @@ const firstIndex = 1
 type Recovery struct {
 	group  uint64
 	store  store.Store
-	lane   *history.Lane
+	lane   *feed.Lane
 	logger *slog.Logger
 	keep   int64 // bytes of entries that are kept, though applied
 	state  wal.HardState
@@ -68,7 +68,7 @@ type Recovery struct {
 // NewRecovery begins where the store stands. keepBytes of the newest entries that are
 // applied stay in memory for replicas that are a little behind. lane, if not nil, is told of what
 // is replayed.
-func NewRecovery(group uint64, s store.Store, keepBytes int64, lane *history.Lane, logger *slog.Logger) *Recovery {
+func NewRecovery(group uint64, s store.Store, keepBytes int64, lane *feed.Lane, logger *slog.Logger) *Recovery {
 	now, meta := time.Now(), viewMeta(s)
 	if lane != nil {
 		lane.Begin(meta.Index)

@@ -4,14 +4,14 @@ import (
 	"fmt"
 
 	"github.com/sheafdb/sheaf/internal/apply"
-	"github.com/sheafdb/sheaf/internal/history"
+	"github.com/sheafdb/sheaf/internal/feed"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
-// tell gives the history what a command has done to the state: out is what was written for it, and
+// tell gives the feed what a command has done to the state: out is what was written for it, and
 // data, which is in buffer if that is not nil, its log entry. Entries end a command's data.
-func tell(lane *history.Lane, cmd *wire.Command, data []byte, buffer *wire.Buffer, result *apply.Result, out *store.Mutations) {
+func tell(lane *feed.Lane, cmd *wire.Command, data []byte, buffer *wire.Buffer, result *apply.Result, out *store.Mutations) {
 	if lane == nil {
 		return
 	}
@@ -33,7 +33,7 @@ func tell(lane *history.Lane, cmd *wire.Command, data []byte, buffer *wire.Buffe
 	}
 }
 
-func passed(lane *history.Lane, index uint64) {
+func passed(lane *feed.Lane, index uint64) {
 	if lane != nil {
 		lane.Passed(index)
 	}

@@ -27,8 +27,8 @@ import (
 	"github.com/sheafdb/sheaf/internal/config"
 	"github.com/sheafdb/sheaf/internal/coordinator"
 	"github.com/sheafdb/sheaf/internal/failpoint"
+	"github.com/sheafdb/sheaf/internal/feed"
 	"github.com/sheafdb/sheaf/internal/group"
-	"github.com/sheafdb/sheaf/internal/history"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/rpc"
 	"github.com/sheafdb/sheaf/internal/store"
@@ -64,7 +64,7 @@ type Node struct {
 	bridge  *cluster.Bridge     // nil in a node alone
 	log     *wal.Log
 	journal *group.Journal
-	history *history.History
+	feed    *feed.Feed
 	core    *coordinator.Coordinator
 	gate    *admission.Gate
 	rpc     *rpc.Server
@@ -161,7 +161,7 @@ func (n *Node) start(ctx context.Context) error {
 			return err
 		}
 	}
-	n.watching.Go(n.tickHistory)
+	n.watching.Go(n.tickFeed)
 	n.groups = n.reached()
 	n.up.Store(true)
 	if n.bridge != nil {
@@ -169,7 +169,7 @@ func (n *Node) start(ctx context.Context) error {
 		n.watching.Go(n.watchLog)
 	}
 	n.core = coordinator.New(coordinator.Config{
-		Groups: n.groups, History: n.history, Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
+		Groups: n.groups, Feed: n.feed, Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
 		EventualBytes: n.cfg.Eventual.QueueBytes, EventualWindow: n.cfg.Eventual.Window, Logger: n.opts.Logger,
 	})
 	n.serve()
@@ -198,7 +198,7 @@ func (n *Node) open(id uint64) error {
 			return fmt.Errorf("begin the %s store: %w", n.cfg.Store, err)
 		}
 	}
-	h.recovery = group.NewRecovery(id, h.place.current(), n.tailBytes(), n.history.Lane(id), n.opts.Logger)
+	h.recovery = group.NewRecovery(id, h.place.current(), n.tailBytes(), n.feed.Lane(id), n.opts.Logger)
 	h.recovery.Adopted(h.place.state.Adopted)
 	return nil
 }
@@ -218,7 +218,7 @@ func (n *Node) startGroup(ctx context.Context, h *hosted) (err error) {
 	h.group, err = group.Start(ctx, group.Config{
 		ID: h.id, Replica: n.dir.identity.ID, Store: h.place.current(), Log: n.log, Journal: n.journal,
 		Saved: h.saved, Incarnation: uint64(n.began.UnixNano()),
-		Send: n.sender(h.id), Place: h.place, Changed: n.changed, History: n.history.Lane(h.id), TailBytes: n.tailBytes(), TailMostBytes: n.tailMostBytes(), ReceiveBytes: n.receiveBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
+		Send: n.sender(h.id), Place: h.place, Changed: n.changed, Feed: n.feed.Lane(h.id), TailBytes: n.tailBytes(), TailMostBytes: n.tailMostBytes(), ReceiveBytes: n.receiveBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
 		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, LogMostBytes: n.disk.sizes.logMost, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
 	})
 	return err
@@ -227,7 +227,7 @@ func (n *Node) startGroup(ctx context.Context, h *hosted) (err error) {
 // recover opens the stores and brings them up to date from the log.
 func (n *Node) recover(ctx context.Context) error {
 	groups := uint64(n.dir.identity.Groups)
-	n.history = n.newHistory()
+	n.feed = n.newFeed()
 	for id := range groups {
 		if err := n.open(id + 1); err != nil {
 			return err
@@ -265,7 +265,7 @@ func (n *Node) recover(ctx context.Context) error {
 		count += h.recovery.Count()
 		h.recovery = nil
 	}
-	n.history.Recovered()
+	n.feed.Recovered()
 	if count > 0 {
 		n.opts.Logger.Info("log replayed", "entries", count, "took_ms", time.Since(began).Milliseconds())
 	}

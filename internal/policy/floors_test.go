@@ -26,7 +26,7 @@ var floors = map[string]int{
 	"internal/wire":            1,
 	"internal/store":           1,
 	"internal/admission":       1,
-	"internal/history":         2,
+	"internal/feed":            2,
 	"internal/apply":           2,
 	"internal/backup":          2,
 	"internal/wal":             2,

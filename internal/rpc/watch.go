@@ -14,7 +14,7 @@ import (
 )
 
 // watch sends what is committed for as long as the client reads. A client that does not holds up
-// nobody: its frame waits in the stream's window, and the history goes on without it.
+// nobody: its frame waits in the stream's window, and the feed goes on without it.
 func (s *Server) watch(c *call) error {
 	msg, err := s.receive(c)
 	if err != nil {

@@ -1,4 +1,4 @@
-package history
+package feed
 
 import "github.com/sheafdb/sheaf/internal/wire"
 

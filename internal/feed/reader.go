@@ -1,4 +1,4 @@
-package history
+package feed
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 // Reader walks the events from a place on. It belongs to one goroutine, and must be closed.
 type Reader struct {
-	h *History
+	f *Feed
 	// at is the number of the next event; token says what the reader has seen.
 	at    uint64
 	token Token
@@ -19,25 +19,25 @@ type Reader struct {
 	// that is known; 0 before.
 	readUntil uint64
 	signal    chan struct{} // has room for one
-	waits     bool          // in h.waiting
+	waits     bool          // in f.waiting
 }
 
 // maxReaders bounds the readers of a node.
 const maxReaders = 1000
 
 // Now returns a reader of what is committed from now on.
-func (h *History) Now() (*Reader, error) {
-	return h.open(func(r *Reader) *sheaf.Error {
-		r.at = h.first + uint64(h.events.count)
+func (f *Feed) Now() (*Reader, error) {
+	return f.open(func(r *Reader) *sheaf.Error {
+		r.at = f.first + uint64(f.events.count)
 		r.pass()
 		return nil
 	})
 }
 
 // Oldest returns a reader of all that is kept.
-func (h *History) Oldest() (*Reader, error) {
-	return h.open(func(r *Reader) *sheaf.Error {
-		r.at, r.token.Seen = h.first, h.bases()
+func (f *Feed) Oldest() (*Reader, error) {
+	return f.open(func(r *Reader) *sheaf.Error {
+		r.at, r.token.Seen = f.first, f.bases()
 		return nil
 	})
 }
@@ -45,66 +45,66 @@ func (h *History) Oldest() (*Reader, error) {
 // From returns a reader of what a token has not seen. Before it is called every group of this node
 // must have all that was committed when the token came in: one that says more is of other data.
 // The error is COMPACTED when something that it has not seen is not kept.
-func (h *History) From(text string) (*Reader, error) {
-	token, ours, err := decode(text, h.cfg.Tag, len(h.lanes))
+func (f *Feed) From(text string) (*Reader, error) {
+	token, ours, err := decode(text, f.cfg.Tag, len(f.lanes))
 	if err != nil {
 		return nil, sheaf.Invalid("token", "%s", err)
 	}
-	return h.open(func(r *Reader) *sheaf.Error {
+	return f.open(func(r *Reader) *sheaf.Error {
 		if !ours {
-			return h.compacted("the token is of other data: of another cluster, or of this one before a backup was restored or nodes were added to the first")
+			return f.compacted("the token is of other data: of another cluster, or of this one before a backup was restored or nodes were added to the first")
 		}
-		r.at, r.token = h.first, token
-		for i, lane := range h.lanes {
+		r.at, r.token = f.first, token
+		for i, lane := range f.lanes {
 			if token.Seen[i].Index > lane.arrived {
-				return h.compacted("the token is of a log that is not this one: data was lost or replaced since it was given")
+				return f.compacted("the token is of a log that is not this one: data was lost or replaced since it was given")
 			}
 		}
 		if r.behind() {
-			return h.compacted("the token is older than what is kept")
+			return f.compacted("the token is older than what is kept")
 		}
 		return nil
 	})
 }
 
-func (h *History) open(start func(*Reader) *sheaf.Error) (*Reader, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (f *Feed) open(start func(*Reader) *sheaf.Error) (*Reader, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch {
-	case h.closed != nil:
-		return nil, h.closed
-	case h.readers >= maxReaders:
+	case f.closed != nil:
+		return nil, f.closed
+	case f.readers >= maxReaders:
 		return nil, &sheaf.Error{
 			Code: sheaf.RateLimited, RetryAfter: time.Second,
 			Detail: fmt.Sprintf("%d watches are open on this node, the most: use another node", maxReaders),
 		}
 	}
-	r := &Reader{h: h, token: Token{Seen: make([]Place, len(h.lanes))}, signal: make(chan struct{}, 1)}
+	r := &Reader{f: f, token: Token{Seen: make([]Place, len(f.lanes))}, signal: make(chan struct{}, 1)}
 	if err := start(r); err != nil {
 		return nil, err
 	}
-	h.readers++
+	f.readers++
 	return r, nil
 }
 
 // compacted is the error of a reader that would miss something. The caller holds mu.
-func (h *History) compacted(detail string) *sheaf.Error {
+func (f *Feed) compacted(detail string) *sheaf.Error {
 	return &sheaf.Error{
 		Code: sheaf.Compacted, Detail: detail,
-		Token: Token{Seen: h.bases()}.encode(h.cfg.Tag),
+		Token: Token{Seen: f.bases()}.encode(f.cfg.Tag),
 	}
 }
 
 // Close ends the reader.
 func (r *Reader) Close() {
-	r.h.mu.Lock()
-	defer r.h.mu.Unlock()
-	r.h.readers--
-	r.h.waiting = slices.DeleteFunc(r.h.waiting, func(other *Reader) bool { return other == r })
+	r.f.mu.Lock()
+	defer r.f.mu.Unlock()
+	r.f.readers--
+	r.f.waiting = slices.DeleteFunc(r.f.waiting, func(other *Reader) bool { return other == r })
 }
 
 // Token says what the reader has seen. Given to From, on any node, it goes on from there.
-func (r *Reader) Token() string { return r.token.encode(r.h.cfg.Tag) }
+func (r *Reader) Token() string { return r.token.encode(r.f.cfg.Tag) }
 
 // Next returns the next event, which the caller must Release. It waits until there is one; ok is
 // false when enough came first.
@@ -135,37 +135,37 @@ const lookMost = 4096
 // look takes the next event that the reader has not seen. more says that there may be one behind
 // those that it passed; otherwise the reader is told when there is.
 func (r *Reader) look(out *Event) (found, more bool, refused *sheaf.Error) {
-	h := r.h
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed != nil {
-		return false, false, h.closed
+	f := r.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed != nil {
+		return false, false, f.closed
 	}
 	if r.token.Read != nil && !r.canTellWhatWasRead() {
 		r.wait()
-		h.catching = true
+		f.catching = true
 		return false, false, nil
 	}
 	for range lookMost {
-		if r.at < h.first {
+		if r.at < f.first {
 			if r.behind() {
-				return false, false, h.compacted("the reader was slower than the writers for too long: what it has not seen is not kept any more")
+				return false, false, f.compacted("the reader was slower than the writers for too long: what it has not seen is not kept any more")
 			}
-			r.at = h.first
+			r.at = f.first
 		}
-		if r.at == h.first+uint64(h.events.count) {
+		if r.at == f.first+uint64(f.events.count) {
 			r.pass()
 			r.wait()
 			return false, false, nil
 		}
-		e := h.events.at(int(r.at - h.first))
+		e := f.events.at(int(r.at - f.first))
 		r.at++
 		seen := &r.token.Seen[e.Group-1]
 		if !seen.before(e.Place) {
 			continue
 		}
 		if e.Version == lost {
-			return false, false, h.compacted("events were skipped when this node took over the state of another")
+			return false, false, f.compacted("events were skipped when this node took over the state of another")
 		}
 		*seen = e.Place
 		if *out = *e; r.token.Read != nil && !r.cut(out) {
@@ -181,13 +181,13 @@ func (r *Reader) look(out *Event) (found, more bool, refused *sheaf.Error) {
 func (r *Reader) wait() {
 	if !r.waits {
 		r.waits = true
-		r.h.waiting = append(r.h.waiting, r)
+		r.f.waiting = append(r.f.waiting, r)
 	}
 }
 
 // behind says whether something that the reader has not seen is not kept.
 func (r *Reader) behind() bool {
-	for i, lane := range r.h.lanes {
+	for i, lane := range r.f.lanes {
 		if r.token.Seen[i].before(lane.base) {
 			return true
 		}
@@ -197,7 +197,7 @@ func (r *Reader) behind() bool {
 
 // pass notes that the reader has seen all there is.
 func (r *Reader) pass() {
-	for i, lane := range r.h.lanes {
+	for i, lane := range r.f.lanes {
 		if to := through(lane.merged()); r.token.Seen[i].before(to) {
 			r.token.Seen[i] = to
 		}
@@ -209,14 +209,14 @@ func (r *Reader) pass() {
 func (r *Reader) canTellWhatWasRead() bool {
 	passed := true
 	for i, index := range r.token.Read {
-		lane := r.h.lanes[i]
+		lane := r.f.lanes[i]
 		if lane.arrived < index {
 			return false
 		}
 		passed = passed && lane.merged() >= index
 	}
 	if r.readUntil == 0 && passed { // what comes from here on was written behind what was read
-		r.readUntil = r.h.first + uint64(r.h.events.count)
+		r.readUntil = r.f.first + uint64(r.f.events.count)
 	}
 	if r.readUntil > 0 && r.at >= r.readUntil {
 		r.token.Read = nil
@@ -242,7 +242,7 @@ func (r *Reader) cut(e *Event) bool {
 
 // ScanToken is that of a reader whose picture is a scan which had, of each group, all up to before
 // when it began, and read the group at the instant of read.
-func (h *History) ScanToken(before, read []uint64) string {
+func (f *Feed) ScanToken(before, read []uint64) string {
 	token := Token{Seen: make([]Place, len(before))}
 	for i, index := range before {
 		token.Seen[i] = through(index)
@@ -250,5 +250,5 @@ func (h *History) ScanToken(before, read []uint64) string {
 	if !slices.Equal(before, read) {
 		token.Read = read
 	}
-	return token.encode(h.cfg.Tag)
+	return token.encode(f.cfg.Tag)
 }

@@ -1,4 +1,4 @@
-package history
+package feed
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 )
 
 // A world is what the groups of a cluster have committed: logs in one real order. Every node plays
-// the logs to its history at a pace of its own.
+// the logs to its feed at a pace of its own.
 type world struct {
 	groups  int
 	logs    [][]entry // of each group; entry i is at index i+1
@@ -219,15 +219,15 @@ func (w *world) settle(t *rapid.T) {
 	}
 }
 
-// player tells one node's history what the logs have.
+// player tells one node's feed what the logs have.
 type player struct {
-	*History
+	*Feed
 	w  *world
 	at []uint64
 }
 
 func (w *world) player(from []uint64, bytes int64) *player {
-	p := &player{History: New(Config{Groups: w.groups, GroupOf: groupOf, Bytes: bytes, Tag: "t"}), w: w, at: slices.Clone(from)}
+	p := &player{Feed: New(Config{Groups: w.groups, GroupOf: groupOf, Bytes: bytes, Tag: "t"}), w: w, at: slices.Clone(from)}
 	for g := range w.groups {
 		p.lanes[g].Begin(from[g])
 	}

@@ -1,4 +1,4 @@
-// Package history keeps what a node's groups have committed lately, in memory, for those who
+// Package feed keeps what a node's groups have committed lately, in memory, for those who
 // watch. Every group's applier tells its [Lane] what each log entry did; the lanes are merged
 // into one run of events, which every [Reader] walks at its own pace.
 //
@@ -23,4 +23,4 @@
 // raises its group's base; a reader that has not seen all up to the base is told COMPACTED.
 //
 // The package knows no network and no store.
-package history
+package feed

@@ -1,4 +1,4 @@
-package history
+package feed
 
 import (
 	"errors"
@@ -31,7 +31,7 @@ type Token struct {
 	Read []uint64
 }
 
-// Encode is the token's text: a tag that names the history's origin, the places, and what was read:
+// Encode is the token's text: a tag that names the feed's origin, the places, and what was read:
 // "6q3kzr_1.120-2.77.3~1.125-2.80".
 func (t Token) encode(tag string) string {
 	out := append([]byte(tag), '_')

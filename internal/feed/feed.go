@@ -1,4 +1,4 @@
-package history
+package feed
 
 import (
 	"sync"
@@ -6,7 +6,7 @@ import (
 	"github.com/sheafdb/sheaf"
 )
 
-// Config is what a history needs.
+// Config is what a feed needs.
 type Config struct {
 	// Groups is how many there are; GroupOf says which has a key, from 1.
 	Groups  int
@@ -17,8 +17,8 @@ type Config struct {
 	Tag string
 }
 
-// History is a node's. Its methods may be called from any goroutine.
-type History struct {
+// Feed is a node's. Its methods may be called from any goroutine.
+type Feed struct {
 	cfg Config
 
 	mu    sync.Mutex
@@ -35,73 +35,73 @@ type History struct {
 	closed   *sheaf.Error
 }
 
-// New returns a history that begins with nothing.
-func New(cfg Config) *History {
-	h := &History{cfg: cfg, first: 1}
+// New returns a feed that begins with nothing.
+func New(cfg Config) *Feed {
+	f := &Feed{cfg: cfg, first: 1}
 	for i := range cfg.Groups {
-		h.lanes = append(h.lanes, &Lane{h: h, group: uint64(i + 1), attempts: make(map[attempt]*share)})
+		f.lanes = append(f.lanes, &Lane{f: f, group: uint64(i + 1), attempts: make(map[attempt]*share)})
 	}
-	return h
+	return f
 }
 
 // Lane is that of a group.
-func (h *History) Lane(group uint64) *Lane { return h.lanes[group-1] }
+func (f *Feed) Lane(group uint64) *Lane { return f.lanes[group-1] }
 
 // Bytes is how much is kept.
-func (h *History) Bytes() int64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.bytes
+func (f *Feed) Bytes() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.bytes
 }
 
 // Close ends all readers, and those to come, with an error.
-func (h *History) Close(why *sheaf.Error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.closed = why
-	h.wake()
+func (f *Feed) Close(why *sheaf.Error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = why
+	f.wake()
 }
 
 // emit adds an event to the run. The caller holds mu, and the event has the references of its parts.
-func (h *History) emit(e Event) {
-	h.events.push(e)
-	h.wake()
+func (f *Feed) emit(e Event) {
+	f.events.push(e)
+	f.wake()
 }
 
 // wake tells the readers that have seen all.
-func (h *History) wake() {
-	for _, reader := range h.waiting {
+func (f *Feed) wake() {
+	for _, reader := range f.waiting {
 		reader.waits = false
 		select {
 		case reader.signal <- struct{}{}:
 		default:
 		}
 	}
-	clear(h.waiting)
-	h.waiting, h.catching = h.waiting[:0], false
+	clear(f.waiting)
+	f.waiting, f.catching = f.waiting[:0], false
 }
 
 // trim lets go of the oldest until there is room. What waits in the lanes goes only when nothing
 // else is left.
-func (h *History) trim() {
-	for h.bytes > h.cfg.Bytes {
-		if h.events.count > 1 || h.events.count == 1 && h.waits() {
-			h.drop()
+func (f *Feed) trim() {
+	for f.bytes > f.cfg.Bytes {
+		if f.events.count > 1 || f.events.count == 1 && f.waits() {
+			f.drop()
 			continue
 		}
-		if !h.waits() {
+		if !f.waits() {
 			return // a single event is larger than the bound
 		}
-		h.force(func(*record) bool { return true })
-		if h.events.count <= 1 {
+		f.force(func(*record) bool { return true })
+		if f.events.count <= 1 {
 			return
 		}
 	}
 }
 
 // waits says whether a lane waits for another.
-func (h *History) waits() bool {
-	for _, lane := range h.lanes {
+func (f *Feed) waits() bool {
+	for _, lane := range f.lanes {
 		if len(lane.queue) > 0 {
 			return true
 		}
@@ -110,11 +110,11 @@ func (h *History) waits() bool {
 }
 
 // drop lets go of the oldest event.
-func (h *History) drop() {
-	e := h.events.shift()
-	h.first++
-	h.bytes -= e.bytes()
-	lane := h.Lane(e.Group)
+func (f *Feed) drop() {
+	e := f.events.shift()
+	f.first++
+	f.bytes -= e.bytes()
+	lane := f.Lane(e.Group)
 	if lane.base.before(e.Place) {
 		lane.base = e.Place
 	}
@@ -122,9 +122,9 @@ func (h *History) drop() {
 }
 
 // bases are the places up to which there is nothing to be had.
-func (h *History) bases() []Place {
-	places := make([]Place, len(h.lanes))
-	for i, lane := range h.lanes {
+func (f *Feed) bases() []Place {
+	places := make([]Place, len(f.lanes))
+	for i, lane := range f.lanes {
 		places[i] = lane.base
 	}
 	return places

@@ -1,4 +1,4 @@
-package history
+package feed
 
 import (
 	"slices"
@@ -13,10 +13,10 @@ import (
 // The entries that it is given may view a buffer, to which it adds a reference for as long as it
 // keeps them; nil is memory that stays unchanged. What it is not told to keep it does not.
 type Lane struct {
-	h     *History
+	f     *Feed
 	group uint64
 
-	// What follows is guarded by h.mu.
+	// What follows is guarded by f.mu.
 
 	// arrived is the last log entry that was told of. Entries up to base have no events here.
 	arrived uint64
@@ -60,18 +60,18 @@ type record struct {
 // Begin says where the group's state stands before anything is told: what was before that is not to
 // be had.
 func (l *Lane) Begin(index uint64) {
-	l.h.mu.Lock()
-	defer l.h.mu.Unlock()
+	l.f.mu.Lock()
+	defer l.f.mu.Unlock()
 	l.arrived, l.base = index, through(index)
 }
 
 // Passed notes an entry that changed no key for readers.
 func (l *Lane) Passed(index uint64) {
-	l.h.mu.Lock()
-	defer l.h.mu.Unlock()
+	l.f.mu.Lock()
+	defer l.f.mu.Unlock()
 	l.arrive(index)
-	if len(l.h.lanes) > 1 {
-		l.h.merge() // another lane may wait for this one
+	if len(l.f.lanes) > 1 {
+		l.f.merge() // another lane may wait for this one
 	}
 }
 
@@ -91,65 +91,65 @@ func (l *Lane) part(index uint64, entries wire.Entries, buffer *wire.Buffer) Par
 }
 
 func (l *Lane) take(index uint64, events ...Event) {
-	h := l.h
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	f := l.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	l.arrive(index)
 	for i := range events {
-		h.bytes += events[i].bytes()
+		f.bytes += events[i].bytes()
 	}
 	if len(l.queue) > 0 {
 		l.queue = append(l.queue, record{index: index, since: time.Now(), events: slices.Clone(events)})
 	} else {
 		for _, e := range events {
-			h.emit(e)
+			f.emit(e)
 		}
 	}
-	if len(h.lanes) > 1 {
-		h.merge()
+	if len(f.lanes) > 1 {
+		f.merge()
 	}
-	h.trim()
+	f.trim()
 }
 
 // Prepared takes in this group's part of an attempt, whose fate is not known.
 func (l *Lane) Prepared(index uint64, requestID string, number uint64, entries wire.Entries, buffer *wire.Buffer) {
-	h := l.h
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	f := l.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	l.arrive(index)
 	s := &share{Part: l.part(0, entries, buffer), prepared: index, since: time.Now()}
-	h.bytes += s.bytes()
+	f.bytes += s.bytes()
 	l.attempts[attempt{requestID, number}] = s
-	h.merge()
-	h.trim()
+	f.merge()
+	f.trim()
 }
 
 // Decided takes in the commit of a batch over several groups in its home, this one. keys has one of
 // each group. entries makes this group's part, for when its preparation was not told of.
 func (l *Lane) Decided(index uint64, requestID string, number, version uint64, keys [][]byte, entries func() wire.Entries) {
-	h := l.h
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	f := l.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	l.arrive(index)
 	name := attempt{requestID, number}
 	l.share(name, entries).index = index
 	var groups []uint64
 	for _, key := range keys {
-		if group := h.cfg.GroupOf(key); group != l.group {
+		if group := f.cfg.GroupOf(key); group != l.group {
 			groups = append(groups, group)
 		}
 	}
 	l.queue = append(l.queue, record{index: index, since: time.Now(), decided: &name, version: version, groups: groups})
-	h.merge()
-	h.trim()
+	f.merge()
+	f.trim()
 }
 
 // Resolved takes in what became of an attempt's part here, if the home is another group: it was
 // written, or dropped. entries is as in Decided.
 func (l *Lane) Resolved(index uint64, requestID string, number uint64, committed bool, entries func() wire.Entries) {
-	h := l.h
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	f := l.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	l.arrive(index)
 	name := attempt{requestID, number}
 	if committed {
@@ -158,25 +158,25 @@ func (l *Lane) Resolved(index uint64, requestID string, number uint64, committed
 	} else {
 		l.forget(name)
 	}
-	h.merge()
-	h.trim()
+	f.merge()
+	f.trim()
 }
 
 // Jumped says that the group's state was replaced by one at a later entry: what is between was not
 // told of.
 func (l *Lane) Jumped(index uint64) {
-	h := l.h
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	f := l.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for i := range l.queue {
 		l.lose(&l.queue[i])
 	}
 	l.queue = nil
 	l.arrived, l.base = index, through(index)
-	h.emit(Event{Group: l.group, Place: through(index), Version: lost})
-	h.bytes += eventOverheadBytes
-	h.merge()
-	h.trim()
+	f.emit(Event{Group: l.group, Place: through(index), Version: lost})
+	f.bytes += eventOverheadBytes
+	f.merge()
+	f.trim()
 }
 
 // lost is the version of a mark in the place of events that are not there.
@@ -184,8 +184,8 @@ const lost = ^uint64(0)
 
 func (l *Lane) arrive(index uint64) {
 	l.arrived = max(l.arrived, index)
-	if l.h.catching {
-		l.h.wake()
+	if l.f.catching {
+		l.f.wake()
 	}
 }
 
@@ -202,7 +202,7 @@ func (l *Lane) share(name attempt, entries func() wire.Entries) *share {
 	s := l.attempts[name]
 	if s == nil {
 		s = &share{Part: l.part(0, entries(), nil), since: time.Now()}
-		l.h.bytes += s.bytes()
+		l.f.bytes += s.bytes()
 		l.attempts[name] = s
 	}
 	return s
@@ -216,7 +216,7 @@ func (l *Lane) forget(name attempt) {
 	}
 	delete(l.attempts, name)
 	if !s.out {
-		l.h.bytes -= s.bytes()
+		l.f.bytes -= s.bytes()
 		s.buffer.Release()
 	}
 }

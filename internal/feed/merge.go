@@ -1,4 +1,4 @@
-package history
+package feed
 
 import (
 	"slices"
@@ -6,12 +6,12 @@ import (
 )
 
 // merge puts out what need not wait any more.
-func (h *History) merge() {
+func (f *Feed) merge() {
 	for again := true; again; {
 		again = false
-		for _, lane := range h.lanes {
-			for len(lane.queue) > 0 && h.ready(lane, &lane.queue[0]) {
-				h.putOut(lane, &lane.queue[0])
+		for _, lane := range f.lanes {
+			for len(lane.queue) > 0 && f.ready(lane, &lane.queue[0]) {
+				f.putOut(lane, &lane.queue[0])
 				lane.next()
 				again = true
 			}
@@ -28,11 +28,11 @@ func (l *Lane) next() {
 }
 
 // ready says whether the first record of a lane has what it waits for.
-func (h *History) ready(l *Lane, r *record) bool {
+func (f *Feed) ready(l *Lane, r *record) bool {
 	switch {
 	case r.decided != nil:
 		for _, group := range r.groups {
-			other := h.Lane(group)
+			other := f.Lane(group)
 			s := other.attempts[*r.decided]
 			if s == nil || s.prepared > other.merged() {
 				return false
@@ -46,27 +46,27 @@ func (h *History) ready(l *Lane, r *record) bool {
 }
 
 // putOut emits the events of a record that is ready.
-func (h *History) putOut(l *Lane, r *record) {
+func (f *Feed) putOut(l *Lane, r *record) {
 	switch {
 	case r.decided != nil:
-		h.putOutDecided(l, r)
+		f.putOutDecided(l, r)
 	case r.resolved != nil:
 		l.forget(*r.resolved)
 	default:
 		for _, e := range r.events {
-			h.emit(e)
+			f.emit(e)
 		}
 	}
 }
 
-func (h *History) putOutDecided(l *Lane, r *record) {
+func (f *Feed) putOutDecided(l *Lane, r *record) {
 	own := l.attempts[*r.decided]
 	if own == nil {
 		l.lose(r)
 		return
 	}
 	for _, group := range r.groups {
-		if h.Lane(group).attempts[*r.decided].passed {
+		if f.Lane(group).attempts[*r.decided].passed {
 			l.lose(r) // its lane is beyond it: later writes of its keys are out
 			return
 		}
@@ -75,7 +75,7 @@ func (h *History) putOutDecided(l *Lane, r *record) {
 	own.out = true
 	l.forget(*r.decided)
 	for _, group := range r.groups {
-		other := h.Lane(group)
+		other := f.Lane(group)
 		s := other.attempts[*r.decided]
 		e.Others = append(e.Others, &s.Part)
 		s.out = true
@@ -83,7 +83,7 @@ func (h *History) putOutDecided(l *Lane, r *record) {
 			delete(other.attempts, *r.decided)
 		}
 	}
-	h.emit(e)
+	f.emit(e)
 }
 
 // awaits says whether the lane still has to pass an attempt's resolution.
@@ -93,17 +93,17 @@ func (l *Lane) awaits(name attempt) bool {
 
 // lose puts a mark where a record's events should be: who has not seen them is told.
 func (l *Lane) lose(r *record) {
-	h := l.h
+	f := l.f
 	for i := range r.events {
-		h.bytes -= r.events[i].bytes()
+		f.bytes -= r.events[i].bytes()
 		r.events[i].Release()
 	}
 	if r.decided != nil {
 		l.forget(*r.decided)
 		for _, group := range r.groups {
-			other := h.Lane(group)
+			other := f.Lane(group)
 			if s := other.attempts[*r.decided]; s != nil && !s.out {
-				h.bytes -= s.bytes()
+				f.bytes -= s.bytes()
 				s.buffer.Release()
 				s.out = true
 				if s.index != 0 && !other.awaits(*r.decided) {
@@ -122,8 +122,8 @@ func (l *Lane) lose(r *record) {
 		}
 		return
 	}
-	h.emit(Event{Group: l.group, Place: through(r.index), Version: lost})
-	h.bytes += eventOverheadBytes
+	f.emit(Event{Group: l.group, Place: through(r.index), Version: lost})
+	f.bytes += eventOverheadBytes
 }
 
 // Bounds of what a lane waits for. The entries that it waits for are in other groups' logs
@@ -134,11 +134,11 @@ const (
 )
 
 // Tick gives up what has been waited for too long. It is to be called every second or so.
-func (h *History) Tick(now time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.force(func(r *record) bool { return now.Sub(r.since) > waitMost })
-	for _, lane := range h.lanes {
+func (f *Feed) Tick(now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.force(func(r *record) bool { return now.Sub(r.since) > waitMost })
+	for _, lane := range f.lanes {
 		for name, s := range lane.attempts {
 			if now.Sub(s.since) > attemptMost {
 				lane.forget(name)
@@ -149,23 +149,23 @@ func (h *History) Tick(now time.Time) {
 
 // Recovered says that the log has been replayed: what its replay alone does not settle was settled
 // before it begins.
-func (h *History) Recovered() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.force(func(*record) bool { return true })
+func (f *Feed) Recovered() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.force(func(*record) bool { return true })
 }
 
 // force goes on without what the first records of the lanes wait for, where givenUp says so.
-func (h *History) force(givenUp func(*record) bool) {
-	h.merge()
+func (f *Feed) force(givenUp func(*record) bool) {
+	f.merge()
 	for again := true; again; {
 		again = false
-		for _, lane := range h.lanes {
+		for _, lane := range f.lanes {
 			if len(lane.queue) > 0 && givenUp(&lane.queue[0]) {
 				lane.lose(&lane.queue[0])
 				lane.next()
 				again = true
-				h.merge()
+				f.merge()
 			}
 		}
 	}
