@@ -128,7 +128,7 @@ func TestWatchersFollowAClusterThroughItsFaults(t *testing.T) {
 				i := int(next.Add(1))
 				entries := []sheaf.Entry{sheaf.Put(fmt.Sprintf("own/%d", i), fmt.Sprint(i))}
 				for k := range 1 + i%4 {
-					entries = append(entries, sheaf.Put(fmt.Sprintf("shared/%d", (i+k*7)%20), fmt.Sprint(i)))
+					entries = append(entries, sheaf.Put(fmt.Sprintf("shared/%d", (i+k*7)%400), fmt.Sprint(i)))
 				}
 				result, err := w.PutAll(ctx, entries)
 				if err == nil {
