@@ -47,11 +47,11 @@ func New(cfg Config) *Feed {
 // Lane is that of a group.
 func (f *Feed) Lane(group uint64) *Lane { return f.lanes[group-1] }
 
-// Bytes is how much is kept.
-func (f *Feed) Bytes() int64 {
+// Load is how many bytes are kept, and for how many readers.
+func (f *Feed) Load() (bytes int64, readers int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.bytes
+	return f.bytes, f.readers
 }
 
 // Close ends all readers, and those to come, with an error.

@@ -166,6 +166,7 @@ func (n *Node) sample() telemetry.NodeSample {
 	}
 	s.DiskFreeBytes = n.disk.free()
 	s.LogBytes = n.log.SizeBytes()
+	s.FeedBytes, s.Watches = n.feed.Load()
 	for _, h := range n.hosted {
 		g := h.group.Status()
 		s.AppliedIndex += g.Meta.Index
