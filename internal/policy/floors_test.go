@@ -44,6 +44,7 @@ var floors = map[string]int{
 	"internal/cli":             8,
 	"cmd/sheaf":                9,
 	"internal/policy":          9,
+	"client/clienttest":        testFloor,
 	"internal/store/storetest": testFloor,
 	"internal/contract":        testFloor,
 	"internal/check":           testFloor,
