@@ -19,6 +19,7 @@ type Client struct {
 	nodes   nodes
 	retry   RetryPolicy
 	timeout time.Duration
+	budget  bucket
 	closed  atomic.Bool
 
 	// clock is the server's, as far as its answers have told.
@@ -58,6 +59,7 @@ func New(addr string, opts ...Option) (*Client, error) {
 		return nil, fmt.Errorf("client of %q: %w", addr, err)
 	}
 	c := &Client{retry: o.retry, timeout: o.timeout}
+	c.budget.fill(o.retry.Budget)
 	for _, one := range addrs {
 		n, err := o.connect(one)
 		if err != nil {

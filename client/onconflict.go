@@ -56,8 +56,7 @@ func (c *Client) OnConflict(ctx context.Context, keys [][]byte, merge func(Value
 			return Result{}, invalid
 		}
 		result, err := c.write(ctx, "onconflict", entries, condition)
-		conflict := sheaf.CodeOf(err) == sheaf.ETagMismatch || sheaf.CodeOf(err) == sheaf.VersionMismatch
-		if err == nil || !conflict || round == MaxConflictRounds {
+		if err == nil || ruleOf(sheaf.CodeOf(err)).then != reread || round == MaxConflictRounds {
 			return result, err
 		}
 		wait := time.NewTimer(c.retry.delay(round, 0, rand.Float64()))
