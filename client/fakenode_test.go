@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -173,6 +174,13 @@ func (r recorder) Unmarshal(data mem.BufferSlice, v any) error {
 		r.node.mu.Unlock()
 	}
 	return encoding.GetCodecV2("proto").Unmarshal(data, v)
+}
+
+// received returns the writes that have arrived, while others may.
+func (n *fakeNode) received() [][]byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.raw)
 }
 
 func (n *fakeNode) PutAll(ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {

@@ -41,8 +41,10 @@ func (c *Client) read(ctx context.Context, op string, keys [][]byte, opts []Read
 	request := &sheafv1.GetAllRequest{Keys: keys, Consistency: o.protoLevel(), After: o.after}
 	var answer message
 	_, err := c.run(ctx, call, func(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (bool, error) {
-		return true, conn.Invoke(ctx, sheafv1.KVService_GetAll_FullMethodName, request, &answer,
-			append(opts, grpc.ForceCodecV2(codec{}))...)
+		if o.hedge > 0 && len(c.nodes.all) > 1 {
+			return true, c.hedged(ctx, call, o.hedge, request, &answer, opts...)
+		}
+		return true, getAll(ctx, conn, request, &answer, opts...)
 	})
 	if err != nil {
 		return Values{}, err

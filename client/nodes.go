@@ -94,6 +94,9 @@ func (n *nodes) pick(route int) (*node, uint32) {
 	return &n.all[at], at
 }
 
+// behind returns the node after the one at that place.
+func (n *nodes) behind(at uint32) *node { return &n.all[(at+1)%uint32(len(n.all))] }
+
 // leave goes on with the next node, unless somebody has done that since at was picked.
 func (n *nodes) leave(route int, at uint32) {
 	n.routes[route].at.CompareAndSwap(at, (at+1)%uint32(len(n.all)))

@@ -83,7 +83,7 @@ func TestTheMachineRowByRow(t *testing.T) {
 				result, err := c.PutAll(t.Context(), someEntries, IfMatch(`"0"`))
 				took := time.Since(begun)
 				if test.next < 0 {
-					if sheaf.CodeOf(err) != test.ends || len(nodes[0].raw)+len(nodes[1].raw) != 1 {
+					if sheaf.CodeOf(err) != test.ends || len(nodes[0].received())+len(nodes[1].received()) != 1 {
 						t.Errorf("got %v after %d attempts, want %s after one", err, result.Attempts, test.ends)
 					}
 					return
@@ -91,10 +91,10 @@ func TestTheMachineRowByRow(t *testing.T) {
 				if err != nil || result.Version != 7 || result.ETag != `"e"` || result.Attempts != 2 {
 					t.Fatalf("got %+v, %v; want the version and the ETag of the second attempt", result, err)
 				}
-				if got := len(nodes[1].raw); got != test.next {
+				if got := len(nodes[1].received()); got != test.next {
 					t.Errorf("%d attempts went to the other endpoint, want %d", got, test.next)
 				}
-				raw := append(nodes[0].raw, nodes[1].raw...)
+				raw := append(nodes[0].received(), nodes[1].received()...)
 				if len(raw) != 2 || !bytes.Equal(raw[0], raw[1]) || !bytes.Contains(raw[1], []byte(result.RequestID)) {
 					t.Errorf("%x are not two equal requests with the ID %s", raw, result.RequestID)
 				}
