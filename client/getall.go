@@ -70,7 +70,11 @@ func decodeValues(msg []byte, want int) (Values, bool) {
 	ok := eachField(msg, func(f field, data []byte, _ uint64) bool {
 		switch f {
 		case field{1, protowire.BytesType}:
-			item, ok := decodeItem(data)
+			var last string
+			if n := len(values.Items); n > 0 {
+				last = values.Items[n-1].TypeURL
+			}
+			item, ok := decodeItem(data, last)
 			values.Items = append(values.Items, item)
 			return ok
 		case field{2, protowire.BytesType}:
@@ -81,7 +85,9 @@ func decodeValues(msg []byte, want int) (Values, bool) {
 	return values, ok && len(values.Items) == want
 }
 
-func decodeItem(msg []byte) (sheaf.Item, bool) {
+// decodeItem takes the type URL of the item before too: most are the same, and need no string
+// of their own.
+func decodeItem(msg []byte, last string) (sheaf.Item, bool) {
 	var item sheaf.Item
 	ok := eachField(msg, func(f field, data []byte, number uint64) bool {
 		switch f {
@@ -94,7 +100,9 @@ func decodeItem(msg []byte) (sheaf.Item, bool) {
 		case field{4, protowire.VarintType}:
 			item.Found = number != 0
 		case field{5, protowire.BytesType}:
-			item.TypeURL = string(data)
+			if item.TypeURL = last; last != string(data) {
+				item.TypeURL = string(data)
+			}
 		}
 		return true
 	})
