@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -95,11 +96,17 @@ type call struct {
 	route  int
 	node   *node
 	at     uint32
+	// span is the call's, if it is traced. begun is when its request was encoded, and serialize
+	// how long that took.
+	span      trace.Span
+	begun     time.Time
+	serialize time.Duration
 }
 
 // answered is what the attempt that ended a call measured.
 type answered struct {
 	trailer   metadata.MD
+	begun     time.Time
 	roundTrip time.Duration
 }
 
@@ -115,9 +122,17 @@ func (c *Client) newCall(op string) *call {
 // run sends a call until it succeeds, may not be repeated, or ctx ends. A
 // non-nil error is a *sheaf.Error.
 func (c *Client) run(ctx context.Context, call *call, send send) (answered, error) {
+	if c.tracer != nil {
+		return c.tracedRun(ctx, call, send)
+	}
+	return c.attempts(ctx, call, send)
+}
+
+func (c *Client) attempts(ctx context.Context, call *call, send send) (answered, error) {
 	for {
 		var last answered
 		start := time.Now()
+		last.begun = start
 		call.node, call.at = c.nodes.pick(call.route)
 		attempt, cancel := call.attempt(ctx)
 		sent, err := send(attempt, call.node.conn, grpc.Trailer(&last.trailer))
@@ -193,7 +208,9 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		failure.Detail = strings.TrimPrefix(failure.Detail+"; "+budgetEmpty, "; ")
 		return call.end(st, failure)
 	}
-	wait := time.NewTimer(call.policy.delay(call.attempts, failure.RetryAfter, rand.Float64()))
+	delay := call.policy.delay(call.attempts, failure.RetryAfter, rand.Float64())
+	call.retried(failure, delay)
+	wait := time.NewTimer(delay)
 	defer wait.Stop()
 	select {
 	case <-wait.C:
