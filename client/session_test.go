@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"strconv"
-	"sync"
 	"testing"
 
 	"github.com/sheafdb/sheaf"
@@ -102,47 +100,4 @@ func TestTheCallersOptionsHoldInASession(t *testing.T) {
 			t.Errorf("sent %v; seen %d", r, s.Seen())
 		}
 	})
-}
-
-func TestSessionOnANode(t *testing.T) {
-	c := clientOfNode(t, startNode(t))
-	s := c.Session()
-	var callers sync.WaitGroup
-	for i := range 8 {
-		callers.Go(func() {
-			key := []byte("k" + strconv.Itoa(i))
-			for n := range 20 {
-				value := strconv.Itoa(n)
-				result, err := s.Put(t.Context(), key, []byte(value))
-				if err != nil || s.Seen() < result.Version {
-					t.Errorf("wrote %+v, %v; seen %d", result, err, s.Seen())
-					return
-				}
-				item, err := s.Get(t.Context(), key)
-				if err != nil || string(item.Value) != value || item.Version != result.Version {
-					t.Errorf("read %+v, %v after writing %s at %d", item, err, value, result.Version)
-					return
-				}
-			}
-		})
-	}
-	callers.Wait()
-
-	// Another process goes on, after writes of others that it has not seen.
-	other := clientOfNode(t, c.nodes.all[0].addr).SessionFrom(s.Seen())
-	result, err := other.DeleteAll(t.Context(), keysOf("k0", "k1"))
-	if err != nil || result.Version <= s.Seen() {
-		t.Errorf("wrote %+v, %v; want a version above %d", result, err, s.Seen())
-	}
-	found := 0
-	for item, err := range other.Scan(t.Context(), ScanOptions{}) {
-		if err != nil || !item.Found {
-			t.Errorf("got %+v, %v", item, err)
-		}
-		found++
-	}
-	values, err := other.GetAll(t.Context(), keysOf("k0", "k7"))
-	if err != nil || found != 6 || values.Items[0].Found || string(values.Items[1].Value) != "19" {
-		t.Errorf("got %+v, %v; %d keys by scan", values, err, found)
-	}
 }
