@@ -65,6 +65,11 @@ func TestHedgedReadTakesTheFirstGoodAnswer(t *testing.T) {
 			want: `"2"`, asked: [2]int{1, 1},
 		},
 		{
+			name: "both fail: the first decides", first: readAfter(2*after, unread(refusal(sheaf.RateLimited)), &cut[0]), second: stale,
+			policy: RetryPolicy{MaxAttempts: 1},
+			code:   sheaf.RateLimited, took: 2 * after, asked: [2]int{1, 1},
+		},
+		{
 			name: "no budget, no hedge", first: readAfter(time.Minute, one, &cut[0]), second: two,
 			policy: RetryPolicy{Budget: RetryBudget{Burst: 0.5}},
 			want:   `"1"`, took: time.Minute, asked: [2]int{1, 0},
