@@ -24,6 +24,7 @@ type readOptions struct {
 	level   sheaf.Consistency
 	after   uint64
 	noRetry bool
+	hedge   time.Duration // of reads only
 }
 
 type writeOptions struct {
@@ -37,6 +38,10 @@ type writeOptions struct {
 type writeOption func(*writeOptions)
 
 func (f writeOption) applyWrite(o *writeOptions) { f(o) }
+
+type readOption func(*readOptions)
+
+func (f readOption) applyRead(o *readOptions) { f(o) }
 
 type callOption func(*readOptions)
 

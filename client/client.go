@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 
@@ -19,6 +20,8 @@ type Client struct {
 	nodes   nodes
 	retry   RetryPolicy
 	timeout time.Duration
+	budget  bucket
+	tracer  trace.Tracer // nil: nothing is traced
 	closed  atomic.Bool
 
 	// clock is the server's, as far as its answers have told.
@@ -57,7 +60,8 @@ func New(addr string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client of %q: %w", addr, err)
 	}
-	c := &Client{retry: o.retry, timeout: o.timeout}
+	c := &Client{retry: o.retry, timeout: o.timeout, tracer: o.tracer}
+	c.budget.fill(o.retry.Budget)
 	for _, one := range addrs {
 		n, err := o.connect(one)
 		if err != nil {

@@ -12,7 +12,8 @@
 // # Errors
 //
 // Every error that a call returns is a [*sheaf.Error], except one that a
-// callback of the caller's own returned. Its code answers the only question
+// callback of the caller's own returned, and a [*ValueError] of a typed value that is
+// another than it should be. Its code answers the only question
 // that matters after a failed write, whether the batch is applied:
 //
 //	if row, ok := sheaf.CodeOf(err).Row(); ok && row.Outcome == sheaf.Unknown {

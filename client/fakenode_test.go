@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -60,16 +62,55 @@ func inBubble(t *testing.T, node *fakeNode, test func(t *testing.T, c *Client), 
 // serve starts node and returns a client of it; both end with the test.
 func serve(t *testing.T, node *fakeNode, serverOpts []grpc.ServerOption, opts ...Option) *Client {
 	t.Helper()
-	node.listener = &trackingListener{Listener: bufconn.Listen(1 << 20)}
-	server := grpc.NewServer(append([]grpc.ServerOption{grpc.ForceServerCodecV2(recorder{node})}, serverOpts...)...)
-	sheafv1.RegisterKVServiceServer(server, node)
-	sheafv1.RegisterNodeServiceServer(server, node)
+	node.start(t, serverOpts...)
+	return clientOf(t, []*fakeNode{node}, opts...)
+}
+
+// inBubbleOf runs a test with several nodes, which are endpoints of one client.
+func inBubbleOf(t *testing.T, nodes []*fakeNode, test func(t *testing.T, c *Client), opts ...Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		for _, node := range nodes {
+			node.start(t)
+		}
+		test(t, clientOf(t, nodes, opts...))
+	})
+}
+
+// start serves until the test ends.
+func (n *fakeNode) start(t *testing.T, opts ...grpc.ServerOption) {
+	t.Helper()
+	n.listener = &trackingListener{Listener: bufconn.Listen(1 << 20)}
+	server := grpc.NewServer(append([]grpc.ServerOption{grpc.ForceServerCodecV2(recorder{n})}, opts...)...)
+	sheafv1.RegisterKVServiceServer(server, n)
+	sheafv1.RegisterNodeServiceServer(server, n)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = server.Serve(node.listener)
+		_ = server.Serve(n.listener)
 	}()
-	c, err := New("127.0.0.1:1", append([]Option{withDialer(node.listener.dial)}, opts...)...)
+	t.Cleanup(func() {
+		server.Stop()
+		<-done
+	})
+}
+
+// clientOf returns a client whose endpoints are the nodes, in order.
+func clientOf(t *testing.T, nodes []*fakeNode, opts ...Option) *Client {
+	t.Helper()
+	byAddr := map[string]*fakeNode{}
+	var addrs []string
+	for i, node := range nodes {
+		addr := "127.0.0.1:" + strconv.Itoa(i+1)
+		byAddr[addr], addrs = node, append(addrs, addr)
+	}
+	dial := func(o *options) error {
+		o.dial = append(o.dial, grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+			return byAddr[addr].listener.dial(ctx)
+		}))
+		return nil
+	}
+	c, err := New(strings.Join(addrs, ","), append([]Option{dial}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +118,6 @@ func serve(t *testing.T, node *fakeNode, serverOpts []grpc.ServerOption, opts ..
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-		server.Stop()
-		<-done
 	})
 	return c
 }
@@ -135,6 +174,13 @@ func (r recorder) Unmarshal(data mem.BufferSlice, v any) error {
 		r.node.mu.Unlock()
 	}
 	return encoding.GetCodecV2("proto").Unmarshal(data, v)
+}
+
+// received returns the writes that have arrived, while others may.
+func (n *fakeNode) received() [][]byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.raw)
 }
 
 func (n *fakeNode) PutAll(ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {

@@ -41,8 +41,10 @@ func (c *Client) read(ctx context.Context, op string, keys [][]byte, opts []Read
 	request := &sheafv1.GetAllRequest{Keys: keys, Consistency: o.protoLevel(), After: o.after}
 	var answer message
 	_, err := c.run(ctx, call, func(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (bool, error) {
-		return true, conn.Invoke(ctx, sheafv1.KVService_GetAll_FullMethodName, request, &answer,
-			append(opts, grpc.ForceCodecV2(codec{}))...)
+		if o.hedge > 0 && len(c.nodes.all) > 1 {
+			return true, c.hedged(ctx, call, o.hedge, request, &answer, opts...)
+		}
+		return true, getAll(ctx, conn, request, &answer, opts...)
 	})
 	if err != nil {
 		return Values{}, err
@@ -68,7 +70,11 @@ func decodeValues(msg []byte, want int) (Values, bool) {
 	ok := eachField(msg, func(f field, data []byte, _ uint64) bool {
 		switch f {
 		case field{1, protowire.BytesType}:
-			item, ok := decodeItem(data)
+			var last string
+			if n := len(values.Items); n > 0 {
+				last = values.Items[n-1].TypeURL
+			}
+			item, ok := decodeItem(data, last)
 			values.Items = append(values.Items, item)
 			return ok
 		case field{2, protowire.BytesType}:
@@ -79,7 +85,9 @@ func decodeValues(msg []byte, want int) (Values, bool) {
 	return values, ok && len(values.Items) == want
 }
 
-func decodeItem(msg []byte) (sheaf.Item, bool) {
+// decodeItem takes the type URL of the item before too: most are the same, and need no string
+// of their own.
+func decodeItem(msg []byte, last string) (sheaf.Item, bool) {
 	var item sheaf.Item
 	ok := eachField(msg, func(f field, data []byte, number uint64) bool {
 		switch f {
@@ -92,7 +100,9 @@ func decodeItem(msg []byte) (sheaf.Item, bool) {
 		case field{4, protowire.VarintType}:
 			item.Found = number != 0
 		case field{5, protowire.BytesType}:
-			item.TypeURL = string(data)
+			if item.TypeURL = last; last != string(data) {
+				item.TypeURL = string(data)
+			}
 		}
 		return true
 	})

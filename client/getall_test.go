@@ -125,6 +125,7 @@ func FuzzDecodeValues(f *testing.F) {
 	for _, seed := range []*sheafv1.GetAllResponse{
 		{},
 		{Etag: `"e"`, Entries: []*sheafv1.Item{{Key: []byte("k")}, {Key: []byte("l"), Value: []byte("v"), Version: 1 << 60, Found: true, TypeUrl: "t"}}},
+		{Entries: []*sheafv1.Item{{TypeUrl: "t"}, {TypeUrl: "t"}, {TypeUrl: "u"}, {}, {TypeUrl: "t"}}},
 	} {
 		raw, err := proto.Marshal(seed)
 		if err != nil {

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/router"
 )
 
@@ -95,18 +94,12 @@ func (n *nodes) pick(route int) (*node, uint32) {
 	return &n.all[at], at
 }
 
+// behind returns the node after the one at that place.
+func (n *nodes) behind(at uint32) *node { return &n.all[(at+1)%uint32(len(n.all))] }
+
 // leave goes on with the next node, unless somebody has done that since at was picked.
 func (n *nodes) leave(route int, at uint32) {
 	n.routes[route].at.CompareAndSwap(at, (at+1)%uint32(len(n.all)))
-}
-
-// elsewhere says whether another node may do what this one could not.
-func elsewhere(code sheaf.Code) bool {
-	switch code {
-	case sheaf.NotLeader, sheaf.Draining, sheaf.OutcomeUnknown, sheaf.StaleReplica, sheaf.NotProposed, sheaf.NoSpace:
-		return true
-	}
-	return false
 }
 
 // routeKey is the trailer of a write that says how many groups there are, and whether the

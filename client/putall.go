@@ -124,7 +124,7 @@ func (c *Client) writeAs(ctx context.Context, op string, id sheaf.RequestID, ent
 	defer buffer.Free()
 
 	call := c.newCall(op)
-	call.id, call.writes = id, true
+	call.id, call.writes, call.begun, call.serialize = id, true, start, serialize
 	call.route = c.nodes.routeOf(func(yield func([]byte) bool) {
 		for i := range entries {
 			if !yield(entries[i].Key) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -24,12 +26,20 @@ type RetryPolicy struct {
 	BaseDelay time.Duration
 	// MaxDelay is the longest wait, unless the server asks for a longer one.
 	MaxDelay time.Duration
+	// AttemptTimeout bounds each attempt of a call, but not of a Scan; 0 is no bound but the
+	// call's. An endpoint that is silent for so long is given up for the next one. It must be
+	// longer than the largest batch takes.
+	AttemptTimeout time.Duration
+	// Budget bounds the retries of all calls of the Client together.
+	Budget RetryBudget
 }
 
 // DefaultRetryPolicy waits 20 ms to 1 s, 50 times at most: the attempts outlast
-// [DefaultTimeout], so that the deadline decides.
+// [DefaultTimeout], so that the deadline decides. Its budget is [DefaultRetryBudget].
 func DefaultRetryPolicy() RetryPolicy {
-	return RetryPolicy{MaxAttempts: 50, BaseDelay: 20 * time.Millisecond, MaxDelay: time.Second}
+	return RetryPolicy{
+		MaxAttempts: 50, BaseDelay: 20 * time.Millisecond, MaxDelay: time.Second, Budget: DefaultRetryBudget(),
+	}
 }
 
 func (p RetryPolicy) withDefaults() RetryPolicy {
@@ -43,12 +53,16 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	if p.MaxDelay == 0 {
 		p.MaxDelay = max(defaults.MaxDelay, p.BaseDelay)
 	}
+	p.Budget = p.Budget.withDefaults()
 	return p
 }
 
 func (p RetryPolicy) validate() error {
 	if p.MaxAttempts < 0 || p.BaseDelay < 0 || p.MaxDelay < p.BaseDelay {
 		return fmt.Errorf("the retry policy %+v makes no sense: attempts and delays are not negative, and MaxDelay is not below BaseDelay", p)
+	}
+	if p.AttemptTimeout < 0 || p.Budget.Ratio < 0 || p.Budget.PerSecond < 0 || p.Budget.Burst < 0 {
+		return fmt.Errorf("the retry policy %+v makes no sense: its timeout and its budget are not negative", p)
 	}
 	return nil
 }
@@ -82,11 +96,17 @@ type call struct {
 	route  int
 	node   *node
 	at     uint32
+	// span is the call's, if it is traced. begun is when its request was encoded, and serialize
+	// how long that took.
+	span      trace.Span
+	begun     time.Time
+	serialize time.Duration
 }
 
 // answered is what the attempt that ended a call measured.
 type answered struct {
 	trailer   metadata.MD
+	begun     time.Time
 	roundTrip time.Duration
 }
 
@@ -94,16 +114,29 @@ type answered struct {
 // reached the node.
 type send func(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (sent bool, err error)
 
-func (c *Client) newCall(op string) *call { return &call{op: op, policy: c.retry} }
+func (c *Client) newCall(op string) *call {
+	c.budget.earn()
+	return &call{op: op, policy: c.retry}
+}
 
 // run sends a call until it succeeds, may not be repeated, or ctx ends. A
 // non-nil error is a *sheaf.Error.
 func (c *Client) run(ctx context.Context, call *call, send send) (answered, error) {
+	if c.tracer != nil {
+		return c.tracedRun(ctx, call, send)
+	}
+	return c.attempts(ctx, call, send)
+}
+
+func (c *Client) attempts(ctx context.Context, call *call, send send) (answered, error) {
 	for {
 		var last answered
 		start := time.Now()
+		last.begun = start
 		call.node, call.at = c.nodes.pick(call.route)
-		sent, err := send(ctx, call.node.conn, grpc.Trailer(&last.trailer))
+		attempt, cancel := call.attempt(ctx)
+		sent, err := send(attempt, call.node.conn, grpc.Trailer(&last.trailer))
+		cancel()
 		last.roundTrip = time.Since(start)
 		c.clock.observe(last.trailer, start, last.roundTrip)
 		if err == nil {
@@ -117,6 +150,14 @@ func (c *Client) run(ctx context.Context, call *call, send send) (answered, erro
 			return last, end
 		}
 	}
+}
+
+// attempt is the context of one attempt.
+func (call *call) attempt(ctx context.Context) (context.Context, context.CancelFunc) {
+	if call.policy.AttemptTimeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, call.policy.AttemptTimeout)
 }
 
 // clockSlack bounds the wait for a context to notice that its deadline has passed.
@@ -163,8 +204,13 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 	case call.node.secure.failed() != nil && (call.id == "" || !sent) && len(c.nodes.all) == 1:
 		failure.Detail = call.node.secure.failed().Error()
 		return call.end(st, failure)
+	case !c.budget.spend():
+		failure.Detail = strings.TrimPrefix(failure.Detail+"; "+budgetEmpty, "; ")
+		return call.end(st, failure)
 	}
-	wait := time.NewTimer(call.policy.delay(call.attempts, failure.RetryAfter, rand.Float64()))
+	delay := call.policy.delay(call.attempts, failure.RetryAfter, rand.Float64())
+	call.retried(failure, delay)
+	wait := time.NewTimer(delay)
 	defer wait.Stop()
 	select {
 	case <-wait.C:
@@ -173,6 +219,9 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		return call.interrupted(ctx, failure)
 	}
 }
+
+// budgetEmpty is the end of the detail of an error that would have been retried.
+const budgetEmpty = "not retried: the client's retry budget is empty, because many of its calls fail"
 
 // end is the error of a call whose last attempt failed like this.
 func (call *call) end(st step, failure *sheaf.Error) error {
