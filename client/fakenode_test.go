@@ -40,6 +40,7 @@ type fakeNode struct {
 	putall []line[*sheafv1.PutAllRequest, *sheafv1.PutAllResponse]
 	getall []line[*sheafv1.GetAllRequest, *sheafv1.GetAllResponse]
 	scan   func(*sheafv1.ScanRequest, grpc.ServerStreamingServer[sheafv1.ScanResponse]) error
+	watch  func(*sheafv1.WatchRequest, grpc.ServerStreamingServer[sheafv1.WatchResponse]) error
 
 	mu     sync.Mutex
 	raw    [][]byte // every PutAllRequest as it arrived
@@ -205,6 +206,10 @@ func (n *fakeNode) GetAll(ctx context.Context, req *sheafv1.GetAllRequest) (*she
 
 func (n *fakeNode) Scan(req *sheafv1.ScanRequest, stream grpc.ServerStreamingServer[sheafv1.ScanResponse]) error {
 	return n.scan(req, stream)
+}
+
+func (n *fakeNode) Watch(req *sheafv1.WatchRequest, stream grpc.ServerStreamingServer[sheafv1.WatchResponse]) error {
+	return n.watch(req, stream)
 }
 
 func (n *fakeNode) GetStatus(context.Context, *sheafv1.GetStatusRequest) (*sheafv1.GetStatusResponse, error) {

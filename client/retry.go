@@ -96,6 +96,8 @@ type call struct {
 	route  int
 	node   *node
 	at     uint32
+	// patient: it goes on for as long as ctx allows, and not on the budget.
+	patient bool
 	// span is the call's, if it is traced. begun is when its request was encoded, and serialize
 	// how long that took.
 	span      trace.Span
@@ -192,7 +194,7 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		return call.end(st, failure)
 	case ctx.Err() != nil:
 		return call.interrupted(ctx, failure)
-	case call.attempts >= call.policy.MaxAttempts:
+	case call.attempts >= call.policy.MaxAttempts && !call.patient:
 		return call.end(st, failure)
 	case bounded && failure.RetryAfter > time.Until(deadline):
 		// It would be refused until after the deadline: the caller learns
@@ -204,7 +206,7 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 	case call.node.secure.failed() != nil && (call.id == "" || !sent) && len(c.nodes.all) == 1:
 		failure.Detail = call.node.secure.failed().Error()
 		return call.end(st, failure)
-	case !c.budget.spend():
+	case !call.patient && !c.budget.spend():
 		failure.Detail = strings.TrimPrefix(failure.Detail+"; "+budgetEmpty, "; ")
 		return call.end(st, failure)
 	}

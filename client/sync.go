@@ -46,7 +46,8 @@ const watchTokenKey = "sheaf-watch-token"
 //
 // The picture is taken group by group, so a batch over several groups may be in it in part; the rest
 // of it is then an event. When the watch falls behind what is kept, or the scan breaks, it begins
-// anew, with SyncRestart, however often. It ends with a failure that is yielded alone, or with ctx.
+// anew, with SyncRestart, however often. It ends with a failure that is yielded alone, or with ctx. Once
+// there was a whole picture it waits for nodes that are away as long as ctx allows.
 func (c *Client) Sync(ctx context.Context, prefix []byte) iter.Seq2[Update, error] {
 	return func(yield func(Update, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -71,6 +72,7 @@ type syncing struct {
 	prefix []byte
 	yield  func(Update) bool
 	enough bool // yield has said so
+	complete bool // there was a whole picture
 	// restarts counts the pictures since the last change.
 	restarts int
 }
@@ -96,6 +98,7 @@ func (s *syncing) pause(ctx context.Context) bool {
 // once yields a picture and what comes after it, until there is no going on.
 func (s *syncing) once(ctx context.Context) error {
 	call := s.c.newCall("sync")
+	call.patient = s.complete && call.policy.MaxAttempts > 1
 	for {
 		call.node, call.at = s.c.nodes.pick(call.route)
 		token, err := s.picture(ctx, sheafv1.NewKVServiceClient(call.node.conn))
@@ -104,7 +107,9 @@ func (s *syncing) once(ctx context.Context) error {
 		}
 		if err == nil {
 			w := watch{request: sheafv1.WatchRequest{Prefix: s.prefix, Token: token}}
-			return s.c.follow(ctx, &w, func(e Event) bool {
+			s.complete = true
+			call.attempts, call.patient = 0, call.policy.MaxAttempts > 1
+			return s.c.follow(ctx, call, &w, func(e Event) bool {
 				s.restarts = 0
 				return s.put(Update{Step: SyncEvent, Event: e})
 			})

@@ -83,8 +83,9 @@ func (e *Event) DecodeInto(batch *anybatch.Batch) error {
 // batches are missing: see [Client.Sync].
 //
 // A watch that breaks, or whose node shuts down, goes on by itself where it was, at another node if
-// there is one. Attempts are counted from the last message, and only ctx bounds the whole. Each
-// loop over the result is a new watch, which begins where o says.
+// there is one, for as long as ctx allows; only one that has not begun yet ends as other calls do, and
+// with a policy of one attempt all do. Each loop over the result is a new watch, which begins where
+// o says.
 func (c *Client) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -93,7 +94,7 @@ func (c *Client) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, err
 			request:  sheafv1.WatchRequest{Prefix: o.Prefix, Token: o.Token, Oldest: o.Oldest, ProgressMs: uint32(milliseconds(o.ProgressEvery))},
 			progress: o.Progress,
 		}
-		if end := c.follow(ctx, &w, func(e Event) bool { return yield(e, nil) }); end != nil {
+		if end := c.follow(ctx, c.newCall("watch"), &w, func(e Event) bool { return yield(e, nil) }); end != nil {
 			yield(Event{}, end)
 		}
 	}
@@ -109,8 +110,7 @@ type watch struct {
 }
 
 // follow passes the events on until take is false, or there is no going on.
-func (c *Client) follow(ctx context.Context, w *watch, take func(Event) bool) error {
-	call := c.newCall("watch")
+func (c *Client) follow(ctx context.Context, call *call, w *watch, take func(Event) bool) error {
 	for {
 		call.node, call.at = c.nodes.pick(call.route)
 		err := w.stream(ctx, call.node.conn, call, take)
@@ -148,7 +148,7 @@ func (w *watch) stream(ctx context.Context, conn *grpc.ClientConn, call *call, t
 			}
 			return err
 		}
-		call.attempts = 0
+		call.attempts, call.patient = 0, call.policy.MaxAttempts > 1
 		done, more, ok := w.read(msg.answer)
 		switch {
 		case !ok:
