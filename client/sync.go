@@ -68,10 +68,10 @@ func (c *Client) Sync(ctx context.Context, prefix []byte) iter.Seq2[Update, erro
 
 // syncing is where a Sync stands.
 type syncing struct {
-	c      *Client
-	prefix []byte
-	yield  func(Update) bool
-	enough bool // yield has said so
+	c        *Client
+	prefix   []byte
+	yield    func(Update) bool
+	enough   bool // yield has said so
 	complete bool // there was a whole picture
 	// restarts counts the pictures since the last change.
 	restarts int
