@@ -9,6 +9,9 @@
 // allows, within the caller's deadline; what follows each kind of failure is
 // the table in steps.go.
 //
+// Beside the calls of a [Client] there are a [Session], which carries the largest version seen,
+// and [Typed] values, of messages or JSON. docs/client.md is the longer page about all of it.
+//
 // # Errors
 //
 // Every error that a call returns is a [*sheaf.Error], except one that a
