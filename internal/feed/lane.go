@@ -80,6 +80,22 @@ func (l *Lane) Wrote(index, version uint64, entries wire.Entries, buffer *wire.B
 	l.take(index, Event{Group: l.group, Place: through(index), Version: version, Part: l.part(index, entries, buffer)})
 }
 
+// WroteEach takes in independent batches of one entry each that are in one log entry, with the version
+// of each; 0 is one that was refused.
+func (l *Lane) WroteEach(index uint64, versions []uint64, entries wire.Entries, buffer *wire.Buffer) {
+	var events []Event
+	for i, one := range entries.Singles() {
+		if versions[i] > 0 {
+			place := Place{index, uint64(len(events) + 1)}
+			events = append(events, Event{Group: l.group, Place: place, Version: versions[i], Part: l.part(index, one, buffer)})
+		}
+	}
+	if len(events) > 0 {
+		events[len(events)-1].Place = through(index)
+	}
+	l.take(index, events...)
+}
+
 // Expired takes in what a log entry removed because its time was over, as deletes.
 func (l *Lane) Expired(index uint64, deletes wire.Entries) {
 	l.take(index, Event{Group: l.group, Place: through(index), Part: l.part(index, deletes, nil)})

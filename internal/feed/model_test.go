@@ -44,6 +44,8 @@ type batch struct {
 	keys    []string // with a mark for deletes
 }
 
+func (b *batch) name() string { return fmt.Sprint(b.home, " ", b.index, " ", b.sub) }
+
 // spread is a batch over several groups that is on its way.
 type spread struct {
 	id       string
@@ -104,6 +106,8 @@ func (w *world) step(t *rapid.T) {
 	group := uint64(rapid.IntRange(1, w.groups).Draw(t, "group"))
 	key := func(g uint64) string { return fmt.Sprintf("%d/%d", g, rapid.IntRange(0, 2).Draw(t, "key")) }
 	switch what := rapid.IntRange(0, 9).Draw(t, "what"); {
+	case what == 0:
+		w.bundle(t, group, key)
 	case what < 3:
 		w.write(group, key(group))
 	case what == 3:
@@ -136,6 +140,43 @@ func (w *world) write(group uint64, key string) {
 		changes: map[string]uint64{key: version},
 	})
 	w.batches = append(w.batches, batch{home: group, index: index, sub: whole, version: version, keys: []string{key}})
+}
+
+// bundle is some writes in one log entry, of which some were refused.
+func (w *world) bundle(t *rapid.T, group uint64, key func(uint64) string) {
+	var raw []byte
+	var versions []uint64
+	var made []batch
+	changes := make(map[string]uint64)
+	for range rapid.IntRange(1, 4).Draw(t, "writes") {
+		k := key(group)
+		if w.held[k] {
+			return
+		}
+		raw = wire.AppendEntry(raw, &wire.Entry{Key: []byte(k), Value: []byte("v")})
+		if rapid.IntRange(0, 3).Draw(t, "refused") == 0 {
+			versions = append(versions, 0)
+			continue
+		}
+		w.version++
+		versions = append(versions, w.version)
+		changes[k] = w.version
+		made = append(made, batch{home: group, sub: uint64(len(made) + 1), version: w.version, keys: []string{k}})
+	}
+	for k, v := range changes {
+		w.keys[k] = v
+	}
+	index := w.log(group, entry{
+		tell:    func(l *Lane, index uint64) { l.WroteEach(index, versions, wire.Gathered(raw, len(versions)), nil) },
+		changes: changes,
+	})
+	for i := range made {
+		made[i].index = index
+	}
+	if len(made) > 0 {
+		made[len(made)-1].sub = whole
+	}
+	w.batches = append(w.batches, made...)
 }
 
 func (w *world) begin(t *rapid.T, key func(uint64) string) {
@@ -324,7 +365,7 @@ func TestEveryBatchIsSeenOnceAndInOrder(t *testing.T) {
 				moves++
 				next := nodes[moves%len(nodes)]
 				for g, place := range mustDecode(t, token, w.groups).Seen {
-					for next.at[g] < place.Index { // as Current does
+					for next.at[g] < place.Index { // as Current does, and all that was committed
 						next.play(g)
 					}
 				}
@@ -349,11 +390,11 @@ func mustDecode(t *rapid.T, token string, groups int) Token {
 func check(t *rapid.T, w *world, seen []batch) {
 	want := make(map[string]batch)
 	for _, b := range w.batches {
-		want[fmt.Sprint(b.home, b.index)] = b
+		want[b.name()] = b
 	}
-	last, versions := make(map[uint64]uint64), make(map[string]uint64)
+	last, versions := make(map[uint64]Place), make(map[string]uint64)
 	for _, b := range seen {
-		name := fmt.Sprint(b.home, b.index)
+		name := b.name()
 		committed, ok := want[name]
 		if !ok {
 			t.Fatalf("%v was never committed, or came twice", b)
@@ -364,10 +405,10 @@ func check(t *rapid.T, w *world, seen []batch) {
 		if b.version != committed.version || !slices.Equal(b.keys, committed.keys) {
 			t.Fatalf("%v, want %v", b, committed)
 		}
-		if b.index <= last[b.home] {
-			t.Fatalf("entry %d of group %d comes after entry %d", b.index, b.home, last[b.home])
+		if at := (Place{b.index, b.sub}); !last[b.home].before(at) {
+			t.Fatalf("%v of group %d comes after %v", at, b.home, last[b.home])
 		}
-		last[b.home] = b.index
+		last[b.home] = Place{b.index, b.sub}
 		for _, key := range b.keys {
 			if b.version != 0 && b.version <= versions[key] {
 				t.Fatalf("key %s: version %d comes after %d", key, b.version, versions[key])
@@ -547,7 +588,7 @@ func TestWhoFallsBehindIsTold(t *testing.T) {
 		}
 		// What was seen has no gap: all of a group's batches between the first that the reader could
 		// see and the last that it saw.
-		last, got := make(map[uint64]uint64), make(map[string]bool)
+		last, got := make(map[uint64]Place), make(map[string]bool)
 		for i, b := range seen {
 			for _, before := range seen[:i] {
 				for _, key := range b.keys {
@@ -556,16 +597,16 @@ func TestWhoFallsBehindIsTold(t *testing.T) {
 					}
 				}
 			}
-			last[b.home] = b.index
-			got[fmt.Sprint(b.home, b.index)] = true
+			last[b.home] = Place{b.index, b.sub}
+			got[b.name()] = true
 		}
 		if !told {
 			for g := range node.at {
-				last[uint64(g+1)] = node.at[g]
+				last[uint64(g+1)] = through(node.at[g])
 			}
 		}
 		for _, b := range w.batches {
-			if b.index > from[b.home-1] && b.index <= last[b.home] && !got[fmt.Sprint(b.home, b.index)] {
+			if b.index > from[b.home-1] && !last[b.home].before(Place{b.index, b.sub}) && !got[b.name()] {
 				t.Fatalf("%v is missing, and nobody said so (base %v)", b, node.bases())
 			}
 		}

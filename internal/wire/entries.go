@@ -124,6 +124,20 @@ func (e Entries) All() iter.Seq2[int, Entry] {
 	}
 }
 
+// Singles are the entries one by one, each as the encoding of a batch of its own.
+func (e Entries) Singles() iter.Seq2[int, Entries] {
+	return func(yield func(int, Entries) bool) {
+		for i, rest := 0, e.raw; len(rest) > 0; i++ {
+			_, after := cutBody(rest)
+			one := rest[: len(rest)-len(after) : len(rest)-len(after)]
+			if !yield(i, Entries{raw: one, count: 1}) {
+				return
+			}
+			rest = after
+		}
+	}
+}
+
 // cutBody takes the first entry off a canonical run of entries.
 func cutBody(run []byte) (body, rest []byte) {
 	size, n := int(run[1]), 2
