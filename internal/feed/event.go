@@ -22,6 +22,8 @@ type Part struct {
 	// buffer has the bytes that Entries views, with one reference; nil when they belong to the
 	// garbage collector.
 	buffer *wire.Buffer
+	// size is what the part takes, about.
+	size int64
 	// index is the log entry of this group that wrote the values, as far as it has come; 0 is not yet.
 	index uint64
 }
@@ -32,12 +34,10 @@ func (e *Event) Expired() bool { return e.Version == 0 }
 // eventOverheadBytes is what an event takes beside its entries, about.
 const eventOverheadBytes = 192
 
-func (p *Part) bytes() int64 { return int64(len(p.Entries.Raw())) + eventOverheadBytes }
-
 func (e *Event) bytes() int64 {
-	n := e.Part.bytes()
+	n := e.Part.size
 	for _, part := range e.Others {
-		n += part.bytes()
+		n += part.size
 	}
 	return n
 }

@@ -86,8 +86,9 @@ func (l *Lane) WroteEach(index uint64, versions []uint64, entries wire.Entries, 
 	var events []Event
 	for i, one := range entries.Singles() {
 		if versions[i] > 0 {
-			place := Place{index, uint64(len(events) + 1)}
-			events = append(events, Event{Group: l.group, Place: place, Version: versions[i], Part: l.part(index, one, buffer)})
+			part := l.part(index, one, buffer)
+			part.size = int64(len(one.Raw())) + eventOverheadBytes // they share the buffer
+			events = append(events, Event{Group: l.group, Place: Place{index, uint64(len(events) + 1)}, Version: versions[i], Part: part})
 		}
 	}
 	if len(events) > 0 {
@@ -103,7 +104,8 @@ func (l *Lane) Expired(index uint64, deletes wire.Entries) {
 
 func (l *Lane) part(index uint64, entries wire.Entries, buffer *wire.Buffer) Part {
 	buffer.Hold()
-	return Part{Group: l.group, Entries: entries, buffer: buffer, index: index}
+	size := max(len(entries.Raw()), buffer.Size()) + eventOverheadBytes
+	return Part{Group: l.group, Entries: entries, buffer: buffer, size: int64(size), index: index}
 }
 
 func (l *Lane) take(index uint64, events ...Event) {
@@ -134,7 +136,7 @@ func (l *Lane) Prepared(index uint64, requestID string, number uint64, entries w
 	defer f.mu.Unlock()
 	l.arrive(index)
 	s := &share{Part: l.part(0, entries, buffer), prepared: index, since: time.Now()}
-	f.bytes += s.bytes()
+	f.bytes += s.size
 	l.attempts[attempt{requestID, number}] = s
 	f.merge()
 	f.trim()
@@ -189,14 +191,19 @@ func (l *Lane) Jumped(index uint64) {
 	}
 	l.queue = nil
 	l.arrived, l.base = index, through(index)
-	f.emit(Event{Group: l.group, Place: through(index), Version: lost})
-	f.bytes += eventOverheadBytes
+	l.mark(index)
 	f.merge()
 	f.trim()
 }
 
 // lost is the version of a mark in the place of events that are not there.
 const lost = ^uint64(0)
+
+// mark puts one out.
+func (l *Lane) mark(index uint64) {
+	l.f.bytes += eventOverheadBytes
+	l.f.emit(Event{Group: l.group, Place: through(index), Version: lost, Part: Part{size: eventOverheadBytes}})
+}
 
 func (l *Lane) arrive(index uint64) {
 	l.arrived = max(l.arrived, index)
@@ -218,7 +225,7 @@ func (l *Lane) share(name attempt, entries func() wire.Entries) *share {
 	s := l.attempts[name]
 	if s == nil {
 		s = &share{Part: l.part(0, entries(), nil), since: time.Now()}
-		l.f.bytes += s.bytes()
+		l.f.bytes += s.size
 		l.attempts[name] = s
 	}
 	return s
@@ -232,7 +239,7 @@ func (l *Lane) forget(name attempt) {
 	}
 	delete(l.attempts, name)
 	if !s.out {
-		l.f.bytes -= s.bytes()
+		l.f.bytes -= s.size
 		s.buffer.Release()
 	}
 }

@@ -103,7 +103,7 @@ func (l *Lane) lose(r *record) {
 		for _, group := range r.groups {
 			other := f.Lane(group)
 			if s := other.attempts[*r.decided]; s != nil && !s.out {
-				f.bytes -= s.bytes()
+				f.bytes -= s.size
 				s.buffer.Release()
 				s.out = true
 				if s.index != 0 && !other.awaits(*r.decided) {
@@ -122,8 +122,7 @@ func (l *Lane) lose(r *record) {
 		}
 		return
 	}
-	f.emit(Event{Group: l.group, Place: through(r.index), Version: lost})
-	f.bytes += eventOverheadBytes
+	l.mark(r.index)
 }
 
 // Bounds of what a lane waits for. The entries that it waits for are in other groups' logs

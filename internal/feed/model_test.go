@@ -586,6 +586,7 @@ func TestWhoFallsBehindIsTold(t *testing.T) {
 				node.play(rapid.IntRange(0, w.groups-1).Draw(t, "group"))
 			}
 		}
+		node.mustCountRight(t)
 		// What was seen has no gap: all of a group's batches between the first that the reader could
 		// see and the last that it saw.
 		last, got := make(map[uint64]Place), make(map[string]bool)
@@ -611,4 +612,27 @@ func TestWhoFallsBehindIsTold(t *testing.T) {
 			}
 		}
 	})
+}
+
+// mustCountRight compares what is counted with what is there.
+func (p *player) mustCountRight(t *rapid.T) {
+	bytes := int64(0)
+	for i := range p.events.count {
+		bytes += p.events.at(i).bytes()
+	}
+	for _, lane := range p.lanes {
+		for _, s := range lane.attempts {
+			if !s.out {
+				bytes += s.size
+			}
+		}
+		for _, r := range lane.queue {
+			for i := range r.events {
+				bytes += r.events[i].bytes()
+			}
+		}
+	}
+	if counted, _ := p.Load(); counted != bytes {
+		t.Fatalf("%d bytes are counted, and %d are there", counted, bytes)
+	}
 }
