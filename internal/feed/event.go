@@ -19,9 +19,8 @@ type Event struct {
 type Part struct {
 	Group   uint64
 	Entries wire.Entries
-	// buffer has the bytes that Entries views, with one reference; nil when they belong to the
-	// garbage collector.
-	buffer *wire.Buffer
+	// in has the bytes that Entries views, with one reference; nil of no entries.
+	in *piece
 	// size is what the part takes, about.
 	size int64
 	// index is the log entry of this group that wrote the values, as far as it has come; 0 is not yet.
@@ -32,7 +31,7 @@ type Part struct {
 func (e *Event) Expired() bool { return e.Version == 0 }
 
 // eventOverheadBytes is what an event takes beside its entries, about.
-const eventOverheadBytes = 192
+const eventOverheadBytes = 160
 
 func (e *Event) bytes() int64 {
 	n := e.Part.size
@@ -44,16 +43,16 @@ func (e *Event) bytes() int64 {
 
 // hold adds a reference to all that the event views.
 func (e *Event) hold() {
-	e.Part.buffer.Hold()
+	e.Part.in.hold()
 	for _, part := range e.Others {
-		part.buffer.Hold()
+		part.in.hold()
 	}
 }
 
 // Release gives back what a Reader's Next has returned: its entries must not be looked at any more.
 func (e *Event) Release() {
-	e.Part.buffer.Release()
+	e.Part.in.release()
 	for _, part := range e.Others {
-		part.buffer.Release()
+		part.in.release()
 	}
 }

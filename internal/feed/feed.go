@@ -11,7 +11,8 @@ type Config struct {
 	// Groups is how many there are; GroupOf says which has a key, from 1.
 	Groups  int
 	GroupOf func(key []byte) uint64
-	// Bytes bounds what is kept of all groups, but for a single larger event.
+	// Bytes bounds what is kept of all groups, but for a single larger event. Until somebody reads
+	// it is unaskedBytes, if that is less.
 	Bytes int64
 	// Tag names the data's origin: letters and digits. Tokens of another are not understood.
 	Tag string
@@ -19,7 +20,8 @@ type Config struct {
 
 // Feed is a node's. Its methods may be called from any goroutine.
 type Feed struct {
-	cfg Config
+	cfg    Config
+	memory memory
 
 	mu    sync.Mutex
 	lanes []*Lane
@@ -32,12 +34,19 @@ type Feed struct {
 	// catching: one of them waits for log entries, and not only for events.
 	catching bool
 	readers  int
-	closed   *sheaf.Error
+	// asked: somebody has wanted to read. Before that little is kept.
+	asked  bool
+	closed *sheaf.Error
 }
+
+// unaskedBytes is enough for who comes back after a restart, and so little that nodes without watches
+// do without the memory, and without touching it for the first time.
+const unaskedBytes = 16 << 20
 
 // New returns a feed that begins with nothing.
 func New(cfg Config) *Feed {
 	f := &Feed{cfg: cfg, first: 1}
+	f.memory.pieceBytes = int(max(leastPieceBytes, min(cfg.Bytes/16, mostPieceBytes)))
 	for i := range cfg.Groups {
 		f.lanes = append(f.lanes, &Lane{f: f, group: uint64(i + 1), attempts: make(map[attempt]*share)})
 	}
@@ -62,6 +71,27 @@ func (f *Feed) Close(why *sheaf.Error) {
 	f.wake()
 }
 
+// Free gives the memory back. Nothing may be told any more, and nobody may read.
+func (f *Feed) Free() {
+	f.mu.Lock()
+	for f.events.count > 0 {
+		f.drop()
+	}
+	for _, lane := range f.lanes {
+		for i := range lane.queue {
+			for j := range lane.queue[i].events {
+				lane.queue[i].events[j].Release()
+			}
+		}
+		for name := range lane.attempts {
+			lane.forget(name)
+		}
+		lane.queue = nil
+	}
+	f.mu.Unlock()
+	f.memory.end()
+}
+
 // emit adds an event to the run. The caller holds mu, and the event has the references of its parts.
 func (f *Feed) emit(e Event) {
 	f.events.push(e)
@@ -84,7 +114,11 @@ func (f *Feed) wake() {
 // trim lets go of the oldest until there is room. What waits in the lanes goes only when nothing
 // else is left.
 func (f *Feed) trim() {
-	for f.bytes > f.cfg.Bytes {
+	most := f.cfg.Bytes
+	if !f.asked {
+		most = min(most, unaskedBytes)
+	}
+	for f.bytes > most {
 		if f.events.count > 1 || f.events.count == 1 && f.waits() {
 			f.drop()
 			continue
@@ -129,30 +163,3 @@ func (f *Feed) bases() []Place {
 	}
 	return places
 }
-
-// deque is a queue of events in a ring.
-type deque struct {
-	ring        []Event
-	head, count int
-}
-
-func (d *deque) push(e Event) {
-	if d.count == len(d.ring) {
-		larger := make([]Event, max(64, 2*len(d.ring)))
-		n := copy(larger, d.ring[d.head:])
-		copy(larger[n:], d.ring[:d.head])
-		d.ring, d.head = larger, 0
-	}
-	d.ring[(d.head+d.count)%len(d.ring)] = e
-	d.count++
-}
-
-func (d *deque) shift() Event {
-	e := d.ring[d.head]
-	d.ring[d.head] = Event{}
-	d.head = (d.head + 1) % len(d.ring)
-	d.count--
-	return e
-}
-
-func (d *deque) at(i int) *Event { return &d.ring[(d.head+i)%len(d.ring)] }

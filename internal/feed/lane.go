@@ -10,8 +10,7 @@ import (
 // Lane takes in what one group's log entries did, in their order. Its methods are called by one
 // goroutine at a time: the group's applier, and before it whoever replays the log.
 //
-// The entries that it is given may view a buffer, to which it adds a reference for as long as it
-// keeps them; nil is memory that stays unchanged. What it is not told to keep it does not.
+// The entries that it is given are copied.
 type Lane struct {
 	f     *Feed
 	group uint64
@@ -76,19 +75,18 @@ func (l *Lane) Passed(index uint64) {
 }
 
 // Wrote takes in a batch of this group.
-func (l *Lane) Wrote(index, version uint64, entries wire.Entries, buffer *wire.Buffer) {
-	l.take(index, Event{Group: l.group, Place: through(index), Version: version, Part: l.part(index, entries, buffer)})
+func (l *Lane) Wrote(index, version uint64, entries wire.Entries) {
+	l.take(index, Event{Group: l.group, Place: through(index), Version: version, Part: l.part(index, entries)})
 }
 
 // WroteEach takes in independent batches of one entry each that are in one log entry, with the version
 // of each; 0 is one that was refused.
-func (l *Lane) WroteEach(index uint64, versions []uint64, entries wire.Entries, buffer *wire.Buffer) {
+func (l *Lane) WroteEach(index uint64, versions []uint64, entries wire.Entries) {
 	var events []Event
 	for i, one := range entries.Singles() {
 		if versions[i] > 0 {
-			part := l.part(index, one, buffer)
-			part.size = int64(len(one.Raw())) + eventOverheadBytes // they share the buffer
-			events = append(events, Event{Group: l.group, Place: Place{index, uint64(len(events) + 1)}, Version: versions[i], Part: part})
+			place := Place{index, uint64(len(events) + 1)}
+			events = append(events, Event{Group: l.group, Place: place, Version: versions[i], Part: l.part(index, one)})
 		}
 	}
 	if len(events) > 0 {
@@ -99,13 +97,14 @@ func (l *Lane) WroteEach(index uint64, versions []uint64, entries wire.Entries, 
 
 // Expired takes in what a log entry removed because its time was over, as deletes.
 func (l *Lane) Expired(index uint64, deletes wire.Entries) {
-	l.take(index, Event{Group: l.group, Place: through(index), Part: l.part(index, deletes, nil)})
+	l.take(index, Event{Group: l.group, Place: through(index), Part: l.part(index, deletes)})
 }
 
-func (l *Lane) part(index uint64, entries wire.Entries, buffer *wire.Buffer) Part {
-	buffer.Hold()
-	size := max(len(entries.Raw()), buffer.Size()) + eventOverheadBytes
-	return Part{Group: l.group, Entries: entries, buffer: buffer, size: int64(size), index: index}
+// part keeps entries.
+func (l *Lane) part(index uint64, entries wire.Entries) Part {
+	size := int64(len(entries.Raw())) + eventOverheadBytes
+	kept, in := l.f.memory.keep(entries)
+	return Part{Group: l.group, Entries: kept, in: in, size: size, index: index}
 }
 
 func (l *Lane) take(index uint64, events ...Event) {
@@ -130,12 +129,12 @@ func (l *Lane) take(index uint64, events ...Event) {
 }
 
 // Prepared takes in this group's part of an attempt, whose fate is not known.
-func (l *Lane) Prepared(index uint64, requestID string, number uint64, entries wire.Entries, buffer *wire.Buffer) {
+func (l *Lane) Prepared(index uint64, requestID string, number uint64, entries wire.Entries) {
+	s := &share{Part: l.part(0, entries), prepared: index, since: time.Now()}
 	f := l.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	l.arrive(index)
-	s := &share{Part: l.part(0, entries, buffer), prepared: index, since: time.Now()}
 	f.bytes += s.size
 	l.attempts[attempt{requestID, number}] = s
 	f.merge()
@@ -224,7 +223,7 @@ func (l *Lane) merged() uint64 {
 func (l *Lane) share(name attempt, entries func() wire.Entries) *share {
 	s := l.attempts[name]
 	if s == nil {
-		s = &share{Part: l.part(0, entries(), nil), since: time.Now()}
+		s = &share{Part: l.part(0, entries()), since: time.Now()}
 		l.f.bytes += s.size
 		l.attempts[name] = s
 	}
@@ -240,6 +239,6 @@ func (l *Lane) forget(name attempt) {
 	delete(l.attempts, name)
 	if !s.out {
 		l.f.bytes -= s.size
-		s.buffer.Release()
+		s.in.release()
 	}
 }

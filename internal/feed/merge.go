@@ -104,7 +104,7 @@ func (l *Lane) lose(r *record) {
 			other := f.Lane(group)
 			if s := other.attempts[*r.decided]; s != nil && !s.out {
 				f.bytes -= s.size
-				s.buffer.Release()
+				s.in.release()
 				s.out = true
 				if s.index != 0 && !other.awaits(*r.decided) {
 					delete(other.attempts, *r.decided)

@@ -136,7 +136,7 @@ func (w *world) write(group uint64, key string) {
 	version := w.version
 	w.keys[key] = version
 	index := w.log(group, entry{
-		tell:    func(l *Lane, index uint64) { l.Wrote(index, version, puts(key), nil) },
+		tell:    func(l *Lane, index uint64) { l.Wrote(index, version, puts(key)) },
 		changes: map[string]uint64{key: version},
 	})
 	w.batches = append(w.batches, batch{home: group, index: index, sub: whole, version: version, keys: []string{key}})
@@ -167,7 +167,7 @@ func (w *world) bundle(t *rapid.T, group uint64, key func(uint64) string) {
 		w.keys[k] = v
 	}
 	index := w.log(group, entry{
-		tell:    func(l *Lane, index uint64) { l.WroteEach(index, versions, wire.Gathered(raw, len(versions)), nil) },
+		tell:    func(l *Lane, index uint64) { l.WroteEach(index, versions, wire.Gathered(raw, len(versions))) },
 		changes: changes,
 	})
 	for i := range made {
@@ -215,7 +215,7 @@ func (w *world) goOn(t *rapid.T) {
 	case len(s.prepared) < len(all):
 		g := all[len(s.prepared)]
 		s.prepared = append(s.prepared, g)
-		w.log(g, entry{tell: func(l *Lane, index uint64) { l.Prepared(index, s.id, 1, puts(s.keys[g]), nil) }})
+		w.log(g, entry{tell: func(l *Lane, index uint64) { l.Prepared(index, s.id, 1, puts(s.keys[g])) }})
 	case !s.decided && s.left == nil && rapid.IntRange(0, 3).Draw(t, "abort") == 0:
 		s.left = all
 	case !s.decided && s.left == nil:
@@ -335,8 +335,13 @@ func TestEveryBatchIsSeenOnceAndInOrder(t *testing.T) {
 		w.settle(t)
 		nodes := make([]*player, 3)
 		for i := range nodes {
-			nodes[i] = w.player(make([]uint64, w.groups), 1<<30)
+			nodes[i] = w.player(make([]uint64, w.groups), 1<<20)
 		}
+		defer func() {
+			for _, node := range nodes {
+				node.Free()
+			}
+		}()
 		reader, err := nodes[0].Oldest()
 		if err != nil {
 			t.Fatal(err)
@@ -452,7 +457,8 @@ func TestAScanAndAWatchMakeThePicture(t *testing.T) {
 		}
 		some()
 		w.settle(t)
-		node := w.player(make([]uint64, w.groups), 1<<30)
+		node := w.player(make([]uint64, w.groups), 1<<20)
+		defer node.Free()
 		token := node.ScanToken(before, read)
 		for g := range w.groups {
 			for node.at[g] < before[g] {
@@ -547,6 +553,7 @@ func TestWhoFallsBehindIsTold(t *testing.T) {
 			from[g] = uint64(rapid.IntRange(0, len(w.logs[g])/2).Draw(t, "from"))
 		}
 		node := w.player(from, int64(rapid.IntRange(1000, 4000).Draw(t, "bytes")))
+		defer node.Free()
 		reader, err := node.Oldest()
 		if err != nil {
 			t.Fatal(err)

@@ -70,6 +70,7 @@ func (f *Feed) From(text string) (*Reader, error) {
 func (f *Feed) open(start func(*Reader) *sheaf.Error) (*Reader, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked = true // also when there is nothing for this one: it comes again
 	switch {
 	case f.closed != nil:
 		return nil, f.closed

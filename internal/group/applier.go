@@ -60,7 +60,7 @@ func (g *Group) do(t *task) error {
 	}
 	for i := range t.apply.Entries {
 		e, w := &t.apply.Entries[i], t.waiters[i]
-		result, err := g.applyEntry(e, w, t.buffers[i])
+		result, err := g.applyEntry(e, w)
 		if err != nil {
 			return fmt.Errorf("apply log entry %d: %w", e.Index, err)
 		}
@@ -95,9 +95,8 @@ func (p *proposal) settle(err error) {
 	}
 }
 
-// applyEntry applies one log entry, whose data is in buffer if that is not nil. The command of a
-// caller here need not be decoded again.
-func (g *Group) applyEntry(e *replica.Committed, w waiter, buffer *wire.Buffer) (apply.Result, error) {
+// applyEntry applies one log entry. The command of a caller here need not be decoded again.
+func (g *Group) applyEntry(e *replica.Committed, w waiter) (apply.Result, error) {
 	if e.Conf != nil || len(e.Data) == 0 {
 		// Whoever waits proposed a change of the replicas, perhaps in vain.
 		err := applyOwn(g.store, e.Conf, e.Index, e.Term, &g.out)
@@ -114,7 +113,7 @@ func (g *Group) applyEntry(e *replica.Committed, w waiter, buffer *wire.Buffer) 
 	}
 	result, err := applyCommand(g.store, cmd, e.Index, e.Term, &g.out)
 	if err == nil {
-		tell(g.cfg.Feed, cmd, e.Data, buffer, &result, &g.out)
+		tell(g.cfg.Feed, cmd, &result, &g.out)
 	}
 	return result, err
 }

@@ -1,7 +1,6 @@
 package group
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"time"
@@ -147,9 +146,6 @@ func (r *Recovery) apply(e wal.Entry) error {
 		}
 		passed(r.lane, e.Index)
 	default:
-		if r.lane != nil { // which keeps the entries: the log's bytes are the next entry's
-			entry.Data = bytes.Clone(entry.Data)
-		}
 		cmd, err := wire.DecodeCommand(entry.GetData())
 		if err != nil {
 			return err
@@ -158,7 +154,7 @@ func (r *Recovery) apply(e wal.Entry) error {
 		if err != nil {
 			return err
 		}
-		tell(r.lane, &cmd, entry.GetData(), nil, &result, &r.out)
+		tell(r.lane, &cmd, &result, &r.out)
 	}
 	r.applied, r.term = e.Index, e.Term
 	r.count++

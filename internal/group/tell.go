@@ -9,9 +9,8 @@ import (
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
-// tell gives the feed what a command has done to the state: out is what was written for it, and
-// data, which is in buffer if that is not nil, its log entry. Entries end a command's data.
-func tell(lane *feed.Lane, cmd *wire.Command, data []byte, buffer *wire.Buffer, result *apply.Result, out *store.Mutations) {
+// tell gives the feed what a command has done to the state: out is what was written for it.
+func tell(lane *feed.Lane, cmd *wire.Command, result *apply.Result, out *store.Mutations) {
 	if lane == nil {
 		return
 	}
@@ -19,11 +18,11 @@ func tell(lane *feed.Lane, cmd *wire.Command, data []byte, buffer *wire.Buffer, 
 	written := func() wire.Entries { return writtenBy(out) }
 	switch {
 	case cmd.Kind == wire.Fast && result.Version != 0 && !result.Replayed:
-		lane.Wrote(index, result.Version, cmd.Entries.EndOf(data), buffer)
+		lane.Wrote(index, result.Version, cmd.Entries)
 	case cmd.Kind == wire.Tick && removesKeys(out):
 		lane.Expired(index, written())
 	case cmd.Kind == wire.Prepare && result.Outcome == apply.Ready && wrote: // else it was sent again
-		lane.Prepared(index, cmd.RequestID, cmd.Attempt, cmd.Entries.EndOf(data), buffer)
+		lane.Prepared(index, cmd.RequestID, cmd.Attempt, cmd.Entries)
 	case cmd.Kind == wire.Decide && result.Outcome == apply.Committed && wrote:
 		lane.Decided(index, cmd.RequestID, cmd.Attempt, cmd.Version, cmd.Keys, written)
 	case cmd.Kind == wire.Resolve && wrote:

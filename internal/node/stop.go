@@ -100,6 +100,9 @@ func (n *Node) release() error {
 	for _, h := range n.hosted {
 		errs = append(errs, h.place.close())
 	}
+	if n.feed != nil {
+		n.feed.Free()
+	}
 	if n.dir != nil {
 		errs = append(errs, n.dir.close())
 	}

@@ -85,14 +85,6 @@ func takeBuffer(class int) *Buffer {
 // Bytes are the buffer's bytes, valid for as long as the caller holds a reference.
 func (b *Buffer) Bytes() []byte { return b.data }
 
-// Size is how much memory the buffer takes; 0 of nil.
-func (b *Buffer) Size() int {
-	if b == nil {
-		return 0
-	}
-	return cap(b.data)
-}
-
 // Hold adds a reference. The caller must have one, or be given one by who has.
 func (b *Buffer) Hold() {
 	if b != nil {
