@@ -192,7 +192,7 @@ var Table = []Row{
 	{
 		MethodNotAllowed, GRPCUnimplemented, 405, CallDidNothing, RetryNever, false,
 		"the path does not take this method",
-		"Use one of the methods in the Allow header.",
+		"Use one of the methods in the Allow header; on gRPC, check the address, and that the node's version has this call.",
 	},
 	{
 		UnsupportedMediaType, GRPCInvalidArgument, 415, NotApplied, RetryNever, false,

@@ -23,12 +23,22 @@ func (call *call) understand(err error, sent bool) *sheaf.Error {
 	}
 	e := &sheaf.Error{Code: call.bareCode(st.Code(), sent), Op: call.op, Err: err}
 	switch {
+	case e.Code == sheaf.MethodNotAllowed:
+		e.Detail = "the server" + call.where() + " does not know this call of Sheaf's service: the address is that of another server, or of a node of another version"
 	case !sent:
 		e.Detail = "the request could not be sent"
 	case sendAgain(e.Code):
 		e.Detail = "no answer came"
 	}
 	return e
+}
+
+// where names the node of the last attempt.
+func (call *call) where() string {
+	if call.node == nil {
+		return ""
+	}
+	return " at " + call.node.addr
 }
 
 // bareCode gives a status without details a row. It comes from gRPC itself or

@@ -2,13 +2,16 @@ package client
 
 import (
 	"errors"
+	"net"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -64,6 +67,36 @@ func TestStatusWithoutDetailsTellsOfTheConnectionOnly(t *testing.T) {
 		if diff := cmp.Diff([]sheaf.Code{test.write, test.sent, test.read}, got); diff != "" {
 			t.Errorf("%v: %s", test.code, diff)
 		}
+	}
+}
+
+// TestAnotherServerIsNamed: a gRPC server that is no node of Sheaf's.
+func TestAnotherServerIsNamed(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := grpc.NewServer()
+	ended := make(chan error, 1)
+	go func() { ended <- stranger.Serve(l) }()
+	c, err := New(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, write := c.Put(t.Context(), []byte("k"), []byte("v"))
+	_, read := c.Get(t.Context(), []byte("k"))
+	for _, err := range []error{write, read} {
+		want := "the server at " + l.Addr().String() + " does not know this call of Sheaf's service"
+		if e := sheaf.AsError(err); e == nil || e.Code != sheaf.MethodNotAllowed || !strings.HasPrefix(e.Detail, want) {
+			t.Errorf("%v; want METHOD_NOT_ALLOWED: %s", err, want)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	stranger.Stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

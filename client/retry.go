@@ -119,13 +119,16 @@ func (c *Client) run(ctx context.Context, call *call, send send) (answered, erro
 	}
 }
 
+// clockSlack bounds the wait for a context to notice that its deadline has passed.
+const clockSlack = 10 * time.Millisecond
+
 // again decides what follows a failed attempt. It returns nil, after the
 // back-off, when the call is to be sent again, and otherwise the error that the
 // call ends with.
 func (c *Client) again(ctx context.Context, call *call, err error, sent bool) error {
 	call.attempts++
 	failure := call.understand(err, sent)
-	// What an attempt that ctx cut short says is only that.
+	// What an attempt that ctx cut short says is only that. Of what a node has said there is no Err.
 	if c := status.Code(failure.Err); c != codes.DeadlineExceeded && c != codes.Canceled {
 		call.told = failure
 	}
@@ -138,7 +141,10 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 	}
 	deadline, bounded := ctx.Deadline()
 	if bounded && !time.Now().Before(deadline) {
-		<-ctx.Done() // what ended the attempt may have looked at the clock before ctx did
+		select { // what ended the attempt may have looked at the clock before ctx did
+		case <-ctx.Done():
+		case <-time.After(clockSlack):
+		}
 	}
 	switch {
 	case !sendAgain(failure.Code):

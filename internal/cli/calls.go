@@ -38,7 +38,23 @@ type readFlags struct {
 
 func (f *readFlags) register(command *cobra.Command) {
 	addLevel(command, &f.level)
-	command.Flags().Uint64Var(&f.after, "after", 0, "answer only from state at least as new as this version")
+	command.Flags().Uint64Var(&f.after, "after", 0, "with --consistency sequential: answer only from state at least as new as this version")
+	command.PreRunE = func(*cobra.Command, []string) error { return f.check() }
+}
+
+// check refuses what a node would take and ignore: who gives a version expects it to count.
+func (f *readFlags) check() error {
+	if f.after == 0 || f.level.Consistency == sheaf.Sequential {
+		return nil
+	}
+	why := "a linearizable read is of the newest state anyway"
+	if f.level.Consistency == sheaf.Eventual {
+		why = "an eventual read is of whatever the node has"
+	}
+	return &exitError{
+		code: exitUsage, err: fmt.Errorf("--after has a meaning only with --consistency sequential: %s", why),
+		next: "add --consistency sequential, or leave --after out",
+	}
 }
 
 func (f *readFlags) options() []client.ReadOption {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -27,14 +28,17 @@ type app struct {
 	env    []string
 	// output is the value of -o.
 	output outputForm
+	// doomed is a directory that goes with the process, also with one that a second signal
+	// ends at once.
+	doomed *atomic.Pointer[string]
 }
 
 // Main runs the program with the arguments after its name and an environment in
 // the form of os.Environ, and returns its exit code. The first SIGINT or SIGTERM
 // asks the command to end in good order; a second ends the process at once.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, env []string) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, env: env, output: table}
-	ctx, stop := interruptible()
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, env: env, output: table, doomed: new(atomic.Pointer[string])}
+	ctx, stop := a.interruptible()
 	defer stop()
 
 	root := a.root()
@@ -50,7 +54,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, env []string
 }
 
 // interruptible returns a context that the first signal ends.
-func interruptible() (ctx context.Context, stop func()) {
+func (a *app) interruptible() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
@@ -62,6 +66,9 @@ func interruptible() (ctx context.Context, stop func()) {
 			return
 		}
 		<-signals
+		if dir := a.doomed.Load(); dir != nil {
+			_ = discard(*dir) // nobody is left to tell
+		}
 		os.Exit(exitInterrupted)
 	}()
 	return ctx, func() {

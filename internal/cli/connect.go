@@ -51,6 +51,9 @@ func (a *app) remote(command *cobra.Command, timeout time.Duration, run func(con
 	flags.StringVar(&c.tlsKey, "tls-key", "", "PEM file of its private key")
 	flags.DurationVar(&c.timeout, "timeout", timeout, "how long one call may take, with its retries; 0 is for ever")
 	command.RunE = func(command *cobra.Command, args []string) error {
+		if c.timeout < 0 {
+			return fmt.Errorf("--timeout is %v: give it a duration above 0, or 0 to wait for ever", c.timeout)
+		}
 		ctx := command.Context()
 		conn, stop, err := c.open(ctx)
 		if err != nil {
@@ -99,11 +102,14 @@ func (c connection) open(ctx context.Context) (*client.Client, func(), error) {
 	if c.timeout > 0 {
 		dialer.Timeout = min(c.timeout, connectTimeout)
 	}
-	if err := reachable(ctx, dialer, c.addr); err != nil {
+	if err := c.reachable(ctx, dialer); err != nil {
 		_ = conn.Close()
-		return nil, nil, &exitError{
-			code: exitUnreachable, err: fmt.Errorf("cannot reach %s: %w", c.addr, err),
+		end := &exitError{code: exitUnreachable, err: fmt.Errorf("cannot reach %s: %w", c.addr, err)}
+		var differs *mismatch
+		if errors.As(err, &differs) {
+			end.next = differs.next
 		}
+		return nil, nil, end
 	}
 	return conn, func() {
 		_ = conn.Close()
@@ -111,13 +117,13 @@ func (c connection) open(ctx context.Context) (*client.Client, func(), error) {
 	}, nil
 }
 
-// reachable is nil if somebody listens at one of the addresses.
-func reachable(ctx context.Context, dialer net.Dialer, addrs string) error {
+// reachable is nil if somebody listens at one of the addresses, and may be a node.
+func (c connection) reachable(ctx context.Context, dialer net.Dialer) error {
 	var errs []error
-	for addr := range strings.SplitSeq(addrs, ",") {
-		probe, err := dialer.DialContext(ctx, "tcp", strings.TrimSpace(addr))
+	for addr := range strings.SplitSeq(c.addr, ",") {
+		err := c.look(ctx, dialer, strings.TrimSpace(addr))
 		if err == nil {
-			return probe.Close()
+			return nil
 		}
 		errs = append(errs, err)
 	}
@@ -129,8 +135,17 @@ func (c connection) options() ([]client.Option, error) {
 	if c.insecure {
 		options = append(options, client.WithInsecure())
 	}
-	if c.tlsCA == "" && c.tlsCert == "" && c.tlsKey == "" {
-		return options, nil
+	config, err := c.tlsConfig()
+	if config != nil {
+		options = append(options, client.WithTLS(config))
+	}
+	return options, err
+}
+
+// tlsConfig is what the flags say of TLS, nil if they say nothing.
+func (c connection) tlsConfig() (*tls.Config, error) {
+	if !c.secured() {
+		return nil, nil //nolint:nilnil // nothing is said
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS13}
 	if c.tlsCA != "" {
@@ -150,8 +165,11 @@ func (c connection) options() ([]client.Option, error) {
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	return append(options, client.WithTLS(config)), nil
+	return config, nil
 }
+
+// secured says whether flags ask for TLS.
+func (c connection) secured() bool { return c.tlsCA != "" || c.tlsCert != "" || c.tlsKey != "" }
 
 // tracing reports whether telemetry.SetupTracing found somewhere to send traces.
 func tracing() bool {

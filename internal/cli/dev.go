@@ -36,7 +36,7 @@ func (a *app) devCommand() *cobra.Command {
 		Use:   "dev",
 		Short: "run a throwaway node, or a cluster of several, for trying things",
 		Long: `Run one node, or with --nodes a cluster of several in this one process, on data that is
-removed at the end. One line for each node says where it is.
+removed at the end, also when a second signal ends the process at once. One line for each node says where it is.
 
 The first node has the ports of "sheaf serve" (7450 for gRPC, 7451 HTTP, 7452 admin, 7453
 for other nodes), the second 7460 to 7463, and so on; --base-port moves them all.`,
@@ -67,7 +67,8 @@ func (a *app) dev(ctx context.Context, d throwaway) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	a.doomed.Store(&dir)
+	defer func() { err = errors.Join(err, discard(dir)) }()
 
 	nodes, errs := make([]*node.Node, d.nodes), make([]error, d.nodes)
 	starting, cancel := context.WithCancel(ctx)
@@ -113,6 +114,19 @@ func (a *app) dev(ctx context.Context, d throwaway) (err error) {
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// discardAttempts bounds how often a directory is removed in which nodes still make files.
+const discardAttempts = 20
+
+// discard removes a directory, be it in use or not.
+func discard(dir string) (err error) {
+	for range discardAttempts {
+		if err = os.RemoveAll(dir); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // config is that of one node.

@@ -5,10 +5,14 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/sheafdb/sheaf"
@@ -19,16 +23,9 @@ import (
 // TestDevLeavesNothingBehind: a cluster for trying things serves, and is gone afterwards.
 func TestDevLeavesNothingBehind(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	_, text, err := net.SplitHostPort(freeport.Addr(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := freePort(t)
 	out, in := io.Pipe()
-	a := &app{stdout: in, stderr: io.Discard}
+	a := &app{stdout: in, stderr: io.Discard, doomed: new(atomic.Pointer[string])}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -62,4 +59,81 @@ func TestDevLeavesNothingBehind(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "*")); err != nil || len(left) > 0 {
 		t.Errorf("%v was left behind (%v)", left, err)
 	}
+}
+
+// TestDevLeavesNothingBehindAtOnce: not when a second signal ends it amid its drain either.
+func TestDevLeavesNothingBehindAtOnce(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := &exec.Cmd{
+		Path: exe, Args: []string{"sheaf", "dev", "--base-port", strconv.Itoa(freePort(t))},
+		Env: append(os.Environ(), "TMPDIR="+dir, "GORACE=atexit_sleep_ms=0"), Stderr: os.Stderr,
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	lines := bufio.NewScanner(stdout)
+	if !lines.Scan() {
+		t.Fatal("it did not say where its node is")
+	}
+	fields := strings.Fields(lines.Text()) // n1  grpc …  http …  admin …
+	if made, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(made) != 1 {
+		t.Fatalf("%v is where the data is (%v)", made, err)
+	}
+	// A request whose body does not come keeps the node draining.
+	conn, err := net.Dial("tcp", fields[4])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "PUT /v1/keys/a HTTP/1.1\r\nHost: sheaf\r\nContent-Length: 9\r\n\r\nhalf"); err != nil {
+		t.Fatal(err)
+	}
+	for signals := range 2 {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		for signals == 0 && ready(t, fields[6]) {
+		}
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d: the second signal did not come amid the drain", code, exitInterrupted)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) > 0 {
+		t.Errorf("%v was left behind (%v)", left, err)
+	}
+}
+
+// ready asks a node at its admin address.
+func ready(t *testing.T, admin string) bool {
+	t.Helper()
+	resp, err := http.Get("http://" + admin + "/readyz")
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close() // the status is all
+	return resp.StatusCode == http.StatusOK
+}
+
+// freePort is the first of the ports of a cluster.
+func freePort(t *testing.T) int {
+	t.Helper()
+	_, text, err := net.SplitHostPort(freeport.Addr(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }

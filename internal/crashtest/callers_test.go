@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,12 +63,27 @@ func pick(rng *rand.Rand) (groups []int) {
 
 func (cs *callers) work(rng *rand.Rand, at int) {
 	for !cs.over() {
-		b := cs.history.begin(pick(rng), rng.IntN(256))
+		b := cs.next(rng, at)
 		if err := cs.carry(rng, at, b); err != nil {
 			cs.history.fail(b, err)
 			time.Sleep(refusalPause)
 		}
 	}
+}
+
+// next begins a batch: one in eight at SEQUENTIAL, two in eight on a condition.
+func (cs *callers) next(rng *rand.Rand, at int) *batch {
+	kind := rng.IntN(8)
+	if kind == 0 {
+		b := cs.history.begin(pickParts(rng), rng.IntN(256))
+		b.level = sheaf.Sequential
+		return b
+	}
+	b := cs.history.begin(pick(rng), rng.IntN(256))
+	if kind <= 2 {
+		b.require(cs.clients[at], rng.IntN(2) == 0)
+	}
+	return b
 }
 
 func (cs *callers) over() bool {
@@ -97,15 +111,17 @@ func (cs *callers) carry(rng *rand.Rand, at int, b *batch) error {
 			limit = time.Millisecond << rng.IntN(8)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		result, err := cs.clients[at].PutAll(ctx, b.entries(), client.WithRequestID(b.id), client.WithoutRetry())
+		result, err := b.send(ctx, cs.clients[at], client.WithoutRetry())
 		cancel()
 		if err == nil {
-			cs.history.acknowledge(b, result.Version)
-			return nil
+			if cs.history.take(b, result) {
+				return nil
+			}
+			err = &sheaf.Error{Code: sheaf.OutcomeUnknown, Detail: "a part is missing"}
 		}
 		row, known := sheaf.CodeOf(err).Row()
 		switch {
-		case !known || row.Retry == sheaf.RetryNever:
+		case !known || row.Retry == sheaf.RetryNever || unmet(err): // whatever became of attempts before
 			return err
 		case row.Outcome == sheaf.Unknown:
 			unknown = err
@@ -131,77 +147,4 @@ func (cs *callers) finish() {
 	for _, c := range cs.clients {
 		_ = c.Close() // closing twice is harmless
 	}
-}
-
-// watch reads on and on: no half batch, none that was refused or that nobody wrote, and
-// nothing older than what was acknowledged before the read began.
-func watch(ctx context.Context, t *testing.T, addr string, h *history, rng *rand.Rand) (reads int) {
-	c := connect(t, addr)
-	for ctx.Err() == nil {
-		groups := rng.Perm(hotGroups)[:1+rng.IntN(4)]
-		if rng.IntN(2) == 0 {
-			groups = pick(rng)
-		}
-		var keys [][]byte
-		for _, group := range groups {
-			keys = append(keys, keysOf(group)...)
-		}
-		least := h.tops(groups)
-		readCtx, cancel := context.WithTimeout(ctx, 3*time.Second)
-		values, err := c.GetAll(readCtx, keys, client.WithoutRetry())
-		cancel()
-		if err != nil {
-			if code := sheaf.CodeOf(err); code == sheaf.Internal || code == sheaf.Corruption {
-				t.Errorf("a read at %s: %v", addr, err)
-			}
-			time.Sleep(refusalPause) // nobody to ask, or no leader
-			continue
-		}
-		reads++
-		for i, group := range groups {
-			items := values.Items[i*keysPerGroup : (i+1)*keysPerGroup]
-			for _, item := range items {
-				if item.Version != items[0].Version || stampOf(item.Value) != stampOf(items[0].Value) {
-					t.Errorf("group %d at %s shows a half batch: versions %d and %d", group, addr, items[0].Version, item.Version)
-				}
-			}
-			if items[0].Version < least[i] {
-				t.Errorf("a read of group %d at %s shows version %d, and %d had been acknowledged before it", group, addr, items[0].Version, least[i])
-			}
-			if wrong := h.wrongToShow(items[0]); wrong != "" {
-				t.Errorf("a read of group %d at %s shows %s", group, addr, wrong)
-			}
-		}
-	}
-	return reads
-}
-
-// tops are the largest versions acknowledged for some groups.
-func (h *history) tops(groups []int) []uint64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	versions := make([]uint64, len(groups))
-	for i, group := range groups {
-		versions[i] = h.top[group]
-	}
-	return versions
-}
-
-// wrongToShow says why nobody may see an item, "" if he may.
-func (h *history) wrongToShow(item sheaf.Item) string {
-	if !item.Found {
-		return ""
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	stamp := strings.Clone(stampOf(item.Value))
-	switch b := h.batches[stamp]; {
-	case b == nil:
-		return "batch " + stamp + ", which nobody wrote or which all nodes had overwritten"
-	case h.refused[stamp] != nil:
-		return "batch " + stamp + ", which was refused: " + h.refused[stamp].Error()
-	case b.version != 0 && b.version != item.Version:
-		return "batch " + stamp + " with another version than the one that was acknowledged"
-	}
-	return ""
 }

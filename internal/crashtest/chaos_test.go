@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sheafdb/sheaf/internal/router"
 )
 
 // chaosTime is how long clusters are kept under faults: CHAOS sets it, for `make chaos`.
@@ -69,8 +71,9 @@ type chaos struct {
 	*testCluster
 	history *history
 	rng     *rand.Rand
-	done    map[string]int // faults, by name
-	reads   int
+	done    map[string]int  // faults, by name
+	reads   int             // at LINEARIZABLE and in sessions
+	session int             // reads in sessions
 	settled int             // batches of unknown outcome that the verdict settled
 	healthy []time.Duration // from the end of each round's last fault
 }
@@ -81,14 +84,14 @@ func (c *chaos) name() string {
 
 func (c *chaos) run(t *testing.T, d time.Duration) {
 	c.rng, c.history, c.done = newRand(t), newHistory(), make(map[string]int)
-	c.history.strict, c.history.groups = true, allGroups
+	c.history.strict, c.history.groups, c.history.table = true, allGroups, router.Equal(c.groups)
 	c.testCluster = newCluster(t, c.nodes, c.store, "--groups", fmt.Sprint(c.groups))
 	began := time.Now()
 	for end := began.Add(d); time.Now().Before(end) && !t.Failed(); {
 		c.round(min(roundTime, time.Until(end)))
 		t.Log(c.soFar(time.Since(began)))
 	}
-	if c.history.ackedCount() < 100 || c.reads < 100 {
+	if h := c.history; h.ackedCount() < 100 || c.reads < 100 || c.session == 0 || h.applied == 0 || h.unmet == 0 || c.groups > 1 && h.severed == 0 {
 		t.Errorf("too little was done to say anything")
 	}
 }
@@ -98,8 +101,8 @@ func (c *chaos) soFar(d time.Duration) string {
 	for _, h := range c.healthy {
 		sum, longest = sum+h, max(longest, h)
 	}
-	return fmt.Sprintf("%s: %d batches acknowledged (%d settled by a retry at the end), %d refused, %d reads; healthy after %s, at most %s; %d copies of the state taken over, %d coordinators ended, %d damaged logs refused; faults: %v",
-		d.Round(time.Second), c.history.ackedCount(), c.settled, c.history.refusals+len(c.history.refused), c.reads,
+	return fmt.Sprintf("%s: %d batches acknowledged (%d in parts, %d settled by a retry at the end), %d refused, %d applied and %d refused by a condition, %d reads (%d in sessions); healthy after %s, at most %s; %d copies of the state taken over, %d coordinators ended, %d damaged logs refused; faults: %v",
+		d.Round(time.Second), c.history.ackedCount(), c.history.severed, c.settled, c.history.refusals+len(c.history.refused), c.history.applied, c.history.unmet, c.reads, c.session,
 		(sum / time.Duration(len(c.healthy))).Round(time.Millisecond), longest.Round(time.Millisecond),
 		c.said("state of another replica taken over"), c.coordinatorsEnded, c.refusedStarts, c.done)
 }
@@ -111,10 +114,10 @@ func (c *chaos) round(d time.Duration) {
 	defer cancel()
 	callers := startCallers(t, c.testCluster, h, c.rng, callersOf[c.nodes])
 	var readers sync.WaitGroup
-	reads := make([]int, c.nodes)
+	reads, inSession := make([]int, c.nodes), make([]int, c.nodes)
 	for i, addr := range c.addrs[:c.nodes] {
 		own := rand.New(rand.NewPCG(c.rng.Uint64(), 1))
-		readers.Go(func() { reads[i] = watch(ctx, t, addr, h, own) })
+		readers.Go(func() { reads[i], inSession[i] = watch(ctx, t, addr, h, own) })
 	}
 	for end := time.Now().Add(d); time.Now().Before(end) && !t.Failed(); {
 		c.hurt()
@@ -131,13 +134,16 @@ func (c *chaos) round(d time.Duration) {
 	c.healthy = append(c.healthy, c.awaitHealth(h, ended))
 	t.Logf("after the last fault writes went on within %s, all had an answer within %s, and all was well within %s",
 		wentOn.Round(time.Millisecond), quiet.Round(time.Millisecond), c.healthy[len(c.healthy)-1].Round(time.Millisecond))
-	for _, n := range reads {
-		c.reads += n
+	for i := range reads {
+		c.reads += reads[i]
+		c.session += inSession[i]
 	}
 	c.settled += len(h.unknown)
 	for _, addr := range c.addrs[:c.nodes] {
 		h.verify(t, addr, c.rng)
 	}
+	h.checkConditions(t)
+	h.checkShown(t)
 	if ill := c.ill(h); ill != "" {
 		t.Errorf("after the verdict: %s", ill)
 	}

@@ -26,6 +26,8 @@ type testCluster struct {
 	dirs  [maxNodes]string
 	addrs [maxNodes]string // of gRPC, which stay
 	rules string           // directory of the files with the rules of failpoints
+	// disks are held by who has a rule for a node's disk in force: another would take it away.
+	disks [maxNodes]sync.Mutex
 	// names of the nodes; one that was replaced has another, and joins instead of being one of
 	// the first.
 	names    [maxNodes]string

@@ -16,9 +16,10 @@
 //   - verdict_test.go holds what a node shows against what the callers know.
 //
 // Of clusters, cluster_test.go has the processes, link_test.go the ways between them,
-// callers_test.go who writes and reads, faults_test.go what is done to them, health_test.go
-// when all is well again, and chaos_test.go puts them together. Their program is built with
-// -tags failpoints, see internal/failpoint.
+// callers_test.go who writes and readers_test.go who reads, conditions_test.go what batches
+// depend on, parts_test.go those at SEQUENTIAL, faults_test.go what is done to them,
+// health_test.go when all is well again, and chaos_test.go puts them together. Their program is
+// built with -tags failpoints, see internal/failpoint.
 //
 // A moment is random, but never an outcome: each test has a seed, which it logs.
 package crashtest

@@ -216,6 +216,8 @@ func (c *testCluster) fallBehind(rng *rand.Rand) {
 // slowDisk has a node's every fsync take 50 to 500 ms.
 func (c *testCluster) slowDisk(rng *rand.Rand) {
 	i := rng.IntN(c.nodes)
+	c.disks[i].Lock()
+	defer c.disks[i].Unlock()
 	c.inject(i, "disk.sync=sleep 50ms-500ms")
 	pauseFor(rng, 500*time.Millisecond, 4*time.Second)
 	c.inject(i, "")
@@ -224,6 +226,8 @@ func (c *testCluster) slowDisk(rng *rand.Rand) {
 // failSync fails an fsync of a node's log: the node ends and says why.
 func (c *testCluster) failSync(rng *rand.Rand) {
 	i := rng.IntN(c.nodes)
+	c.disks[i].Lock()
+	defer c.disks[i].Unlock()
 	c.inject(i, "log.sync=error")
 	c.proc(i).mustEnd(c.t, "sync", ".wal", "input/output error", "next:")
 	c.links.pids[i].Store(0)
@@ -235,6 +239,8 @@ func (c *testCluster) failSync(rng *rand.Rand) {
 // hangDisk has no fsync of a node come to an end: the node ends within some ten seconds.
 func (c *testCluster) hangDisk(rng *rand.Rand) {
 	i := rng.IntN(c.nodes)
+	c.disks[i].Lock()
+	defer c.disks[i].Unlock()
 	c.inject(i, "disk.sync=hang")
 	c.proc(i).mustEnd(c.t, "hangs")
 	c.links.pids[i].Store(0)

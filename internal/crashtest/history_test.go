@@ -1,6 +1,7 @@
 package crashtest
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +13,8 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/client"
+	"github.com/sheafdb/sheaf/internal/router"
 )
 
 // The keys: every batch writes whole groups, so a group always shows one stamp.
@@ -41,8 +44,13 @@ type batch struct {
 	groups     []int
 	valueBytes int
 	version    uint64 // of the answer; 0 while there is none
-	// least is the largest version acknowledged for one of its groups before it began.
-	least uint64
+	level      sheaf.Consistency
+	parts      map[int]uint64 // versions of the groups, of a batch that has several; see at
+	// least are the largest versions acknowledged for its groups before it began.
+	least     []uint64
+	condition *condition // nil if it depends on nothing
+	number    int        // of all that were begun
+	refusedAt int        // the number of the last that had begun when it was refused
 }
 
 // stampOf is the batch that wrote a value, by its request ID.
@@ -72,6 +80,20 @@ func (b *batch) entries() []sheaf.Entry {
 	return entries
 }
 
+// send writes the batch: the same bytes under the same conditions at the same level, however often.
+func (b *batch) send(ctx context.Context, c *client.Client, options ...client.WriteOption) (client.Result, error) {
+	entries, options := b.entries(), append(options, client.WithRequestID(b.id), client.At(b.level))
+	switch on := b.condition; {
+	case on != nil && on.byETag:
+		options = append(options, client.IfMatch(on.etag))
+	case on != nil:
+		for i := range entries {
+			entries[i] = entries[i].OnlyIfVersion(on.versions[i/keysPerGroup])
+		}
+	}
+	return c.PutAll(ctx, entries, options...)
+}
+
 // history is what the callers know. Its methods may be called by all writers at
 // once.
 type history struct {
@@ -83,8 +105,16 @@ type history struct {
 	// acked is in the order of the answers, but for the first forgotten ones.
 	acked     []*batch
 	forgotten int
+	kept      int // the first of acked, which are left of earlier rounds
+	severed   int // batches in several parts
+	applied   int // batches with a condition
+	unmet     int // batches that were refused by theirs
 	// top is for each group the largest version acknowledged.
 	top map[int]uint64
+	// shown is what readers saw since the last verdict.
+	shown []shown
+	// table says which keys are in one replica group; by default all are.
+	table router.Table
 	// strict wants versions to agree with real time. It is for histories of which nothing is
 	// taken back.
 	strict bool
@@ -111,9 +141,9 @@ func (h *history) begin(groups []int, valueBytes int) *batch {
 	if h.made%2 == 0 {
 		id = "v7-" + uuid.Must(uuid.NewV7()).String()
 	}
-	b := &batch{id: sheaf.RequestID(id), groups: groups, valueBytes: valueBytes}
+	b := &batch{id: sheaf.RequestID(id), groups: groups, valueBytes: valueBytes, number: h.made}
 	for _, group := range groups {
-		b.least = max(b.least, h.top[group])
+		b.least = append(b.least, h.top[group])
 	}
 	h.batches[id] = b
 	return b
@@ -132,11 +162,11 @@ func (h *history) acknowledge(b *batch, version uint64) {
 	defer h.mu.Unlock()
 	b.version = version
 	h.acked = append(h.acked, b)
-	if h.strict && version <= b.least {
-		h.wrong = append(h.wrong, fmt.Errorf("batch %s was acknowledged with version %d, and one of its groups had version %d before it began", b.id, version, b.least))
-	}
-	for _, group := range b.groups {
-		h.top[group] = max(h.top[group], version)
+	for i, group := range b.groups {
+		if h.strict && b.at(group) <= b.least[i] {
+			h.wrong = append(h.wrong, fmt.Errorf("batch %s was acknowledged with version %d, and its group %d had version %d before it began", b.id, b.at(group), group, b.least[i]))
+		}
+		h.top[group] = max(h.top[group], b.at(group))
 	}
 }
 
@@ -152,7 +182,16 @@ func (h *history) fail(b *batch, err error) {
 	case row.Outcome == sheaf.Unknown:
 		h.unknown = append(h.unknown, b)
 	default:
-		h.refused[string(b.id)] = err
+		h.refuse(b, err)
+	}
+}
+
+// refuse notes that a batch did nothing and never will. h.mu is held, or nobody else is there.
+func (h *history) refuse(b *batch, err error) {
+	h.refused[string(b.id)] = err
+	b.refusedAt = h.made
+	if unmet(err) {
+		h.unmet++
 	}
 }
 
@@ -179,6 +218,7 @@ func (h *history) forget(rng *rand.Rand, some int) {
 	before := len(h.acked)
 	h.acked = slices.Clip(slices.DeleteFunc(h.acked, func(b *batch) bool { return !keep[b] }))
 	h.forgotten += before - len(h.acked)
+	h.kept = len(h.acked)
 	h.refusals += len(h.refused)
 	clear(h.refused)
 	h.batches = make(map[string]*batch)
@@ -204,7 +244,7 @@ func (h *history) newest() map[int]*batch {
 	newest := make(map[int]*batch)
 	for _, b := range h.acked {
 		for _, group := range b.groups {
-			if newest[group] == nil || newest[group].version < b.version {
+			if newest[group] == nil || newest[group].at(group) < b.at(group) {
 				newest[group] = b
 			}
 		}

@@ -75,6 +75,7 @@ func (h *history) verify(t *testing.T, addr string, rng *rand.Rand) {
 		func() { h.checkPresent(t, look(t, c, h)) },
 		func() { h.settle(t, c) },
 		func() { h.retrySome(t, c, rng) },
+		func() { h.retryRefused(t, c) },
 		func() { h.checkExact(t, look(t, c, h)) },
 	} {
 		if step(); t.Failed() { // what follows a first wrong answer is noise
@@ -92,11 +93,11 @@ func (h *history) checkPresent(t *testing.T, seen map[int]sight) {
 		if err := h.refused[s.stamp]; err != nil {
 			t.Errorf("group %d shows batch %s, which was refused: %v", group, s.stamp, err)
 		}
-		if b := newest[group]; b != nil && s.version < b.version {
-			t.Errorf("group %d shows version %d (%s), and batch %s was acknowledged with %d", group, s.version, s.stamp, b.id, b.version)
+		if b := newest[group]; b != nil && s.version < b.at(group) {
+			t.Errorf("group %d shows version %d (%s), and batch %s was acknowledged with %d", group, s.version, s.stamp, b.id, b.at(group))
 		}
-		if b := h.batches[s.stamp]; b != nil && b.version != 0 && b.version != s.version {
-			t.Errorf("group %d shows batch %s with version %d, and it was acknowledged with %d", group, b.id, s.version, b.version)
+		if b := h.batches[s.stamp]; b != nil && b.version != 0 && b.at(group) != s.version {
+			t.Errorf("group %d shows batch %s with version %d, and it was acknowledged with %d", group, b.id, s.version, b.at(group))
 		}
 	}
 }
@@ -107,25 +108,33 @@ func (h *history) settle(t *testing.T, c *client.Client) {
 	t.Helper()
 	for _, b := range h.unknown {
 		before := lookAt(t, c, h, b.groups)
-		result, err := c.PutAll(t.Context(), b.entries(), client.WithRequestID(b.id))
+		result, err := b.send(t.Context(), c)
+		if unmet(err) {
+			h.refuse(b, err)
+			h.checkPresent(t, before)
+			continue
+		}
 		if err != nil {
 			t.Errorf("settle batch %s: %v", b.id, err)
 			continue
 		}
+		if !h.take(b, result) {
+			t.Errorf("batch %s was settled in part: %+v", b.id, result)
+			continue
+		}
 		for _, group := range b.groups {
 			switch s := before[group]; {
-			case s.stamp == string(b.id) && (!result.Replayed || s.version != result.Version):
+			case s.stamp == string(b.id) && (!result.Replayed || s.version != b.at(group)):
 				t.Errorf("group %d showed batch %s with version %d, and its retry answers %+v", group, b.id, s.version, result)
-			case result.Replayed && s.version < result.Version:
-				t.Errorf("batch %s was applied with version %d, its retry says, and group %d shows version %d", b.id, result.Version, group, s.version)
+			case result.Replayed && b.parts == nil && s.version < b.version: // of parts it may be another
+				t.Errorf("batch %s was applied with version %d, its retry says, and group %d shows version %d", b.id, b.version, group, s.version)
 			}
 		}
 		for _, group := range b.groups {
-			if s := before[group]; !result.Replayed && s.version >= result.Version {
-				t.Errorf("batch %s was applied with version %d when group %d showed %d already", b.id, result.Version, group, s.version)
+			if s := before[group]; !result.Replayed && s.version >= b.at(group) {
+				t.Errorf("batch %s was applied with version %d when group %d showed %d already", b.id, b.at(group), group, s.version)
 			}
 		}
-		h.acknowledge(b, result.Version)
 	}
 	h.unknown = nil
 }
@@ -159,8 +168,25 @@ func (h *history) retrySome(t *testing.T, c *client.Client, rng *rand.Rand) {
 	callers.Wait()
 }
 
+// retryRefused sends some batches again that their conditions had refused: so they are for ever.
+func (h *history) retryRefused(t *testing.T, c *client.Client) {
+	t.Helper()
+	left := retries / 4
+	for stamp, first := range h.refused {
+		if !unmet(first) {
+			continue
+		}
+		if left--; left < 0 {
+			return
+		}
+		if result, err := h.batches[stamp].send(t.Context(), c); !unmet(err) {
+			t.Errorf("batch %s was refused (%v), and its retry answers %+v, %v", stamp, first, result, err)
+		}
+	}
+}
+
 func retry(ctx context.Context, c *client.Client, b *batch) error {
-	result, err := c.PutAll(ctx, b.entries(), client.WithRequestID(b.id))
+	result, err := b.send(ctx, c)
 	switch {
 	case err != nil:
 		return fmt.Errorf("retry batch %s: %w", b.id, err)
@@ -178,7 +204,7 @@ func (h *history) checkExact(t *testing.T, seen map[int]sight) {
 	for group, s := range seen {
 		want := sight{}
 		if b := newest[group]; b != nil {
-			want = sight{stamp: string(b.id), version: b.version}
+			want = sight{stamp: string(b.id), version: b.at(group)}
 		}
 		if s != want {
 			t.Errorf("group %d shows %+v, want %+v", group, s, want)
@@ -191,10 +217,10 @@ func (h *history) checkExact(t *testing.T, seen map[int]sight) {
 	owner := make(map[of]*batch)
 	for _, b := range h.acked {
 		for _, group := range b.groups {
-			if other := owner[of{group, b.version}]; other != nil {
-				t.Errorf("batches %s and %s both wrote group %d with version %d", other.id, b.id, group, b.version)
+			if other := owner[of{group, b.at(group)}]; other != nil {
+				t.Errorf("batches %s and %s both wrote group %d with version %d", other.id, b.id, group, b.at(group))
 			}
-			owner[of{group, b.version}] = b
+			owner[of{group, b.at(group)}] = b
 		}
 	}
 }

@@ -172,10 +172,8 @@ func Start(ctx context.Context, cfg Config) (*Group, error) {
 	if err != nil {
 		return nil, store.Corruptf(cfg.Log.Dir(), "%v: acknowledged batches are missing", err)
 	}
-	g.loop = loop{
-		core: core, stampedMS: meta.NowMS,
-		waiters: make(map[replica.Token]waiter), readers: make(map[replica.Token]*read),
-	}
+	g.loop.core, g.loop.stampedMS = core, meta.NowMS
+	g.loop.waiters, g.loop.readers = make(map[replica.Token]waiter), make(map[replica.Token]*read)
 	g.inbox.signal = make(chan struct{}, 1)
 	g.office.Store(&replica.Office{})
 	g.applied.Store(meta.Index)

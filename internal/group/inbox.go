@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,10 +60,15 @@ func (in *inbox) put(p *proposal) error {
 
 // add changes the news under the lock and wakes the loop.
 func (in *inbox) add(change func(n *news)) {
+	in.note(change)
+	in.wake()
+}
+
+// note is add for who takes the turn too.
+func (in *inbox) note(change func(n *news)) {
 	in.mu.Lock()
 	change(&in.news)
 	in.mu.Unlock()
-	in.wake()
 }
 
 func (in *inbox) wake() {
@@ -107,7 +113,7 @@ func (in *inbox) close() {
 // room are dropped, as the network may do: their leader finds out, and sends them again one
 // message after another.
 func (g *Group) Receive(messages []*pb.Message) {
-	g.inbox.add(func(n *news) {
+	g.inbox.note(func(n *news) {
 		state := len(messages) == 1 && messages[0].GetType() == pb.MsgSnap // its files are there
 		if len(n.messages)+len(messages) > maxMessages && !state {
 			return
@@ -121,6 +127,23 @@ func (g *Group) Receive(messages []*pb.Message) {
 			n.messages = append(n.messages, m)
 		}
 	})
+	if slices.ContainsFunc(messages, ofRead) {
+		g.takeTurn()
+	} else {
+		g.inbox.wake()
+	}
+}
+
+// ofRead says whether a message belongs to a linearizable read, for which nothing is written.
+func ofRead(m *pb.Message) bool {
+	switch m.GetType() {
+	case pb.MsgHeartbeat, pb.MsgHeartbeatResp:
+		return len(m.GetContext()) > 0
+	case pb.MsgReadIndex, pb.MsgReadIndexResp:
+		return true
+	default:
+		return false
+	}
 }
 
 func entryBytes(entries []*pb.Entry) (n int64) {

@@ -190,6 +190,9 @@ const retryWrite = 100 * time.Millisecond
 // append writes what was gathered. A full disk is waited for: what raft has decided to log
 // cannot be refused any more, and reads go on.
 func (j *Journal) append() error {
+	if len(j.entries)+len(j.states) == 0 {
+		return nil
+	}
 	for told := false; ; told = true {
 		j.writing.Store(time.Now().UnixNano())
 		err := j.log.Append(j.entries, j.states)

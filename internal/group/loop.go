@@ -3,7 +3,9 @@ package group
 import (
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -20,9 +22,13 @@ const maxRoundBytes = 64 << 20
 // maxCatchUp bounds the Ticks of one round: seven years of hours.
 const maxCatchUp = 1 << 16
 
-// loop is what runLoop alone touches. Nothing in it waits: not for the disk, not for the
-// state machine, not for the network.
+// loop is what a turn touches. Nothing in it waits: not for the disk, not for the state
+// machine, not for the network.
 type loop struct {
+	// turning is held during a turn, and to set ended, after which there is none.
+	turning sync.Mutex
+	ended   bool
+
 	core *replica.Core
 	news news
 	// proposals are those of this turn.
@@ -53,25 +59,55 @@ type loop struct {
 // runLoop drives the replica: it tells it the news and does what that makes there is to do.
 func (g *Group) runLoop() {
 	defer close(g.loopDone)
-	defer g.endIfBroken()
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
-	for {
+	for ended := false; !ended; {
+		tick := false
 		select {
 		case <-g.inbox.signal:
 		case <-ticker.C:
-			g.loop.core.Tick()
-		case <-g.failed:
-			return // callers are told by the same channel
+			tick = true
+		case <-g.failed: // callers are told by the same channel
+			ended = true
 		}
-		g.turn()
-		if g.drained() {
-			return
-		}
+		g.loop.turning.Lock()
+		ended = g.turnInLoop(tick, ended)
 	}
 }
 
-// endIfBroken ends the group when its core cannot go on.
+// turnInLoop takes a turn, lets go of turning, and says whether it was the last.
+func (g *Group) turnInLoop(tick, failed bool) bool {
+	l := &g.loop
+	defer l.turning.Unlock()
+	defer g.endIfBroken()
+	if l.ended = l.ended || failed; l.ended {
+		return true
+	}
+	if tick {
+		l.core.Tick()
+	}
+	g.turn()
+	l.ended = g.drained()
+	return l.ended
+}
+
+// takeTurn is for who has brought news that another node, or a reader, waits for: he does what
+// the loop would have to be woken for first, unless it is at work anyway.
+func (g *Group) takeTurn() {
+	l := &g.loop
+	if !l.turning.TryLock() {
+		g.inbox.wake()
+		return
+	}
+	defer l.turning.Unlock()
+	defer g.endIfBroken()
+	if !l.ended {
+		g.turn()
+	}
+}
+
+// endIfBroken ends the group when its core cannot go on. Any other panic ends the process, in
+// whoever's hands the turn is: a handler that recovers would leave half of it undone.
 func (g *Group) endIfBroken() {
 	p := recover()
 	if p == nil {
@@ -79,8 +115,11 @@ func (g *Group) endIfBroken() {
 	}
 	broken, ok := p.(*replica.Broken)
 	if !ok {
-		panic(p)
+		stack := debug.Stack()
+		go panic(fmt.Sprintf("%v\n\n%s", p, stack))
+		select {} // turning is held: nobody takes another turn
 	}
+	g.loop.ended = true
 	g.fail(fmt.Errorf("%w: %s: this disk is older than what the node has promised to the others, or lost some of it: replace the node by a new one (%w)",
 		store.ErrCorrupt, g.cfg.Log.Dir(), broken))
 }
@@ -95,13 +134,7 @@ func (g *Group) turn() {
 	for _, a := range l.news.logged {
 		l.appends--
 		l.appending -= entryBytes(a.Entries)
-		l.core.Logged(a)
-		if a == l.installing {
-			g.installed()
-		}
-		if len(a.Replies) > 0 {
-			g.cfg.Send(a.Replies)
-		}
+		g.logged(a)
 	}
 	for _, t := range l.news.applied {
 		l.applies--
@@ -120,6 +153,17 @@ func (g *Group) turn() {
 	g.takeProposals()
 	g.work()
 	g.trim()
+}
+
+// logged goes on with what had to wait for a write.
+func (g *Group) logged(a *replica.Append) {
+	g.loop.core.Logged(a)
+	if a == g.loop.installing {
+		g.installed()
+	}
+	if len(a.Replies) > 0 {
+		g.cfg.Send(a.Replies)
+	}
 }
 
 // trim lets go of log entries that no other replica will need. While there has never been
@@ -294,6 +338,10 @@ func (g *Group) noteAlone() {
 // puts the state in its place first.
 func (g *Group) append(a *replica.Append) {
 	l := &g.loop
+	if l.appends == 0 && a.Empty() {
+		g.logged(a)
+		return
+	}
 	l.appends++
 	l.appending += entryBytes(a.Entries)
 	switch {

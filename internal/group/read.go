@@ -152,7 +152,7 @@ func (g *Group) timeNow() uint64 {
 // read is a linearizable read that waits until the state may be looked at.
 type read struct {
 	done chan error
-	// What follows is the loop's: token is 0 before the core has it, gone says that nobody waits.
+	// What follows is a turn's: token is 0 before the core has it, gone says that nobody waits.
 	token replica.Token
 	gone  bool
 }
@@ -197,7 +197,8 @@ func (g *Group) Current(ctx context.Context) error {
 		return &sheaf.Error{Code: sheaf.RateLimited, Detail: "too many reads wait for the group's leader", RetryAfter: 100 * time.Millisecond}
 	}
 	r := &read{done: make(chan error, 1)}
-	g.inbox.add(func(n *news) { n.reads = append(n.reads, r) })
+	g.inbox.note(func(n *news) { n.reads = append(n.reads, r) })
+	g.takeTurn()
 	select {
 	case err := <-r.done:
 		return err

@@ -494,3 +494,30 @@ func TestAnOldCopyOfADiskEndsTheReplica(t *testing.T) {
 	}
 	tr.put("b", "1") // the others go on
 }
+
+// TestAQuestionThatBreaksTheReplicaEndsIt, in whoever's hands: he who brings one takes the turn.
+func TestAQuestionThatBreaksTheReplicaEndsIt(t *testing.T) {
+	ended := make(chan error, 3)
+	tr := startTrio(t, &trio{t: t, kind: "memory", tailBytes: 1 << 20, fatal: func(_ *member, err error) { ended <- err }})
+	tr.put("a", "1")
+	leader := tr.leader(nil)
+	m := tr.members[leader.id%3]
+	term, never := uint64(1000), uint64(1<<40)
+	m.group().Receive([]*pb.Message{{
+		Type: pb.MsgHeartbeat.Enum(), From: &leader.id, To: &m.id, Term: &term, Commit: &never, Context: []byte("read"),
+	}})
+	select {
+	case err := <-ended:
+		if !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("it says: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := m.group().Current(ctx); sheaf.CodeOf(err) != sheaf.Draining {
+		t.Errorf("a read of it says: %v", err)
+	}
+	tr.put("b", "1") // the others go on
+}

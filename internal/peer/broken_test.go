@@ -45,6 +45,10 @@ func TestABrokenFrameIsNotSeen(t *testing.T) {
 func TestALaneSurvivesADamagedWay(t *testing.T) {
 	arrived := make(chan int, 1000)
 	p := newPair(t, &fakeHandler{frame: func(_ uint64, frame []byte) { arrived <- numberOf(frame) }}, nil, nil)
+	for _, l := range []Lane{Urgent, Bulk} { // a dial that is under way would take the place of one by the proxy
+		p.client.Send(2, l, [][]byte{numbered(0, 100)})
+		get(t, "a frame of a lane", arrived)
+	}
 	way := newDamagingProxy(t, p.addr)
 	p.client.Know(2, "n2", way.addr)
 	n := 0

@@ -74,6 +74,7 @@ func (c *Client) Know(id uint64, name, addr string) {
 		if old.addr == addr && old.name == name {
 			return
 		}
+		old.stop() // at once: that the new connections end its own is no loss
 		c.retired.Go(old.close)
 	}
 	r := &remote{client: c, id: id, name: name, addr: addr}

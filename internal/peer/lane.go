@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -34,7 +35,12 @@ type lane struct {
 	frames [][][]byte
 	// bytes are those of frames, and of what was taken and is not yet written.
 	bytes  int
-	signal chan struct{} // holds one token when frames may not be empty
+	signal chan struct{} // holds one token when frames or rest may not be empty
+	// socket is that of the connection while it may be written to by who has a frame.
+	socket syscall.RawConn
+	busy   bool   // drain is writing
+	small  batch  // memory for what is written directly
+	rest   []byte // what the socket did not take of a frame
 }
 
 func newLane() *lane { return &lane{signal: make(chan struct{}, 1)} }
@@ -53,21 +59,31 @@ func (l *lane) put(parts [][]byte) bool {
 	if l.bytes > 0 && l.bytes+size > laneBytes {
 		return false
 	}
+	if size <= directBytes && l.direct(parts) {
+		return true
+	}
 	l.frames = append(l.frames, parts)
 	l.bytes += size
+	l.wake()
+	return true
+}
+
+func (l *lane) wake() {
 	select {
 	case l.signal <- struct{}{}:
 	default:
 	}
-	return true
 }
 
-// take empties the lane. Its room is given back by written.
-func (l *lane) take() (frames [][][]byte) {
+// take empties the lane for who writes, until written gives back its room. rest goes before
+// the frames.
+func (l *lane) take() (rest []byte, frames [][][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	rest, l.rest = l.rest, nil
 	frames, l.frames = l.frames, nil
-	return frames
+	l.busy = true
+	return rest, frames
 }
 
 // written gives back the room of frames that were taken.
@@ -79,10 +95,14 @@ func (l *lane) written(frames [][][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.bytes -= size
+	l.busy = false
 }
 
 // forget empties the lane for good.
-func (l *lane) forget() { l.written(l.take()) }
+func (l *lane) forget() {
+	_, frames := l.take()
+	l.written(frames)
+}
 
 const (
 	// redialEvery is how long a lane waits before it is dialed again, and refusedPause how
@@ -122,6 +142,9 @@ func (r *remote) carry(which Lane) error {
 		return err
 	}
 	r.laneUp(which)
+	if which == Urgent { // log entries would keep a leader from its own log
+		r.lanes[which].open(c)
+	}
 	err = r.lanes[which].drain(r.ctx, c)
 	if which == Urgent {
 		r.calls.cut() // nobody is there to answer them, or somebody new
@@ -143,6 +166,7 @@ func (l *lane) drain(ctx context.Context, c *conn) error {
 		why = c.countPulses(&answered)
 	}()
 	defer func() { c.close(); <-ended }()
+	defer l.shut()
 
 	ticker := time.NewTicker(pulseEvery)
 	defer ticker.Stop()
@@ -160,7 +184,8 @@ func (l *lane) drain(ctx context.Context, c *conn) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		frames := l.take()
+		rest, frames := l.take()
+		c.out.raw(rest)
 		for _, parts := range frames {
 			c.out.add(parts...)
 		}
@@ -169,9 +194,13 @@ func (l *lane) drain(ctx context.Context, c *conn) error {
 			c.out.add()
 		}
 		if c.out.size == 0 {
+			l.written(nil)
 			continue
 		}
 		err := c.flush()
+		if err != nil {
+			l.shut() // nothing may follow half a frame
+		}
 		l.written(frames)
 		if err != nil {
 			return err

@@ -87,7 +87,7 @@ func TestALaneHoldsNoMoreThanItsBound(t *testing.T) {
 	if l.put(frame) {
 		t.Error("a frame more finds room")
 	}
-	taken := l.take()
+	_, taken := l.take()
 	if l.put(frame) {
 		t.Error("there is room although nothing was written yet")
 	}
@@ -184,5 +184,48 @@ func TestWhatAnEarlierConnectionHasComesFirst(t *testing.T) {
 			t.Errorf("frame %d came after %d", n, last)
 		}
 		last = n
+	}
+}
+
+// Small frames go to the socket directly, until it takes no more; what it takes a part of, and
+// what comes behind, goes by the lane's goroutine.
+func TestSmallFramesStayInOrderWhenTheOtherSideIsSlow(t *testing.T) {
+	const frames = 40_000
+	arrived := make(chan int, frames)
+	goOn := make(chan struct{})
+	p := newPair(t, &fakeHandler{frame: func(_ uint64, frame []byte) {
+		n := numberOf(frame)
+		if n == 100 {
+			<-goOn
+		}
+		arrived <- n
+	}}, nil, nil)
+	p.client.Send(2, Urgent, [][]byte{numbered(0, 8)})
+	if n := get(t, "the first frame", arrived); n != 0 {
+		t.Fatalf("frame %d came first", n)
+	}
+	l := p.client.nodes[2].lanes[Urgent]
+	direct, taken := 0, 0
+	for n := 1; n < frames; n++ {
+		p.client.Send(2, Urgent, [][]byte{numbered(n, 8+n%directBytes)})
+		l.mu.Lock()
+		if len(l.frames) == 0 {
+			direct++
+		} else {
+			taken++
+		}
+		l.mu.Unlock()
+		if n == frames/2 {
+			close(goOn)
+		}
+	}
+	for n := 1; n < frames; n++ {
+		if got := get(t, "a frame", arrived); got != n {
+			t.Fatalf("frame %d came as number %d", got, n)
+		}
+	}
+	t.Logf("%d frames were written directly or taken by then, %d waited", direct, taken)
+	if direct == 0 || taken == 0 {
+		t.Error("one of the ways was not taken: it proves nothing")
 	}
 }

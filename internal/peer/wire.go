@@ -133,6 +133,12 @@ func (b *batch) add(parts ...[]byte) {
 	}
 }
 
+// raw puts the rest of a frame that was begun before all others.
+func (b *batch) raw(rest []byte) {
+	b.buf = append(b.buf, rest...)
+	b.size += len(rest)
+}
+
 // writeTo writes the frames and forgets them. When it fails, the last of them did not
 // arrive whole.
 func (b *batch) writeTo(w io.Writer) (err error) {

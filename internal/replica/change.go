@@ -45,6 +45,7 @@ func (c *Core) changeReplicas(e *pb.Entry) *pb.ConfState {
 		panic(fmt.Sprintf("replica: log entry %d: %v", e.GetIndex(), err))
 	}
 	c.tail.conf = c.node.ApplyConfChange(change)
+	c.quickest.won, c.quickest.racing = nil, nil // who is needed may be another
 	return c.tail.conf
 }
 

@@ -45,15 +45,30 @@ type Core struct {
 	applied uint64
 	// appliedTerm is the term of the entry at applied, 0 before the first of this run.
 	appliedTerm uint64
-	// unsaved is the newest hard state, if no Append has had it that is written.
-	unsaved   hardState
+	// unsaved is the newest hard state, if no Append has had it.
+	unsaved hardState
+	// promised is the last that an Append had, or the disk at the beginning.
+	promised  hardState
 	office    office
 	proposals proposals
 	reads     reads
+	quickest  quickest
+	// ticks counts them, and heard has when another replica's last message came. raft's own
+	// mark is taken back with every look at the quorum, until the next answer.
+	ticks uint64
+	heard map[uint64]uint64
+	// silence is how many ticks a replica may say nothing.
+	silence uint64
 }
 
 // hardState is raft's, all nil if there is none.
 type hardState struct{ term, vote, commit *uint64 }
+
+// samePromise says whether two hold a replica to the same term and vote.
+func (h hardState) samePromise(other hardState) bool {
+	return h.term != nil && other.term != nil && *h.term == *other.term &&
+		h.vote != nil && other.vote != nil && *h.vote == *other.vote
+}
 
 // office is who leads, as far as this replica knows.
 type office struct {
@@ -92,6 +107,10 @@ func New(cfg Config) (*Core, error) {
 		id: cfg.ID, node: node, tail: cfg.Tail, applied: cfg.Applied,
 		proposals: proposals{logged: make(map[uint64]logged)},
 		reads:     newReads(cfg.Incarnation, cfg.ElectionTicks),
+		heard:     make(map[uint64]uint64), silence: uint64(cfg.ElectionTicks),
+	}
+	if h := cfg.Tail.hard; h != nil {
+		c.promised = hardState{h.Term, h.Vote, h.Commit}
 	}
 	c.proposals.message.Type, c.proposals.message.From = pb.MsgProp.Enum(), &c.id
 	c.office = c.officeNow()
@@ -102,6 +121,8 @@ func New(cfg Config) (*Core, error) {
 func (c *Core) Tick() {
 	c.node.Tick()
 	c.reads.tick()
+	c.ticks++
+	c.quickest.ticked = true
 }
 
 // Step takes a message of another replica. The core keeps its bytes.
@@ -109,10 +130,20 @@ func (c *Core) Step(m *pb.Message) {
 	// What raft refuses is of a replica that it does not know, or has come too late:
 	// nobody needs an answer.
 	_ = c.node.Step(m)
+	c.heard[m.GetFrom()] = c.ticks
+	if m.GetType() == pb.MsgHeartbeatResp {
+		c.answered(m)
+	}
 }
 
 // Campaign stands for election without waiting for its time.
 func (c *Core) Campaign() { _ = c.node.Campaign() }
+
+// hears says whether a replica was heard of lately.
+func (c *Core) hears(id uint64) bool {
+	at, ever := c.heard[id]
+	return id == c.id || ever && c.ticks-at <= c.silence
+}
 
 // Transfer makes a leader hand its office to another replica, if that one is up to date
 // within an election's time. Proposals wait meanwhile.
@@ -126,7 +157,7 @@ func (c *Core) HandOver() bool {
 	}
 	var to, match uint64
 	for id, p := range c.node.Status().Progress {
-		if id != c.id && !p.IsLearner && p.RecentActive && (p.Match > match || p.Match == match && (to == 0 || id < to)) {
+		if id != c.id && !p.IsLearner && c.hears(id) && (p.Match > match || p.Match == match && (to == 0 || id < to)) {
 			to, match = id, p.Match
 		}
 	}

@@ -49,7 +49,7 @@ func (c *Core) Followers(visit func(Progress)) {
 		return
 	}
 	c.node.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
-		one := Progress{ID: id, Match: p.Match, Learner: p.IsLearner, Active: p.RecentActive || id == c.id}
+		one := Progress{ID: id, Match: p.Match, Learner: p.IsLearner, Active: c.hears(id)}
 		if p.State == tracker.StateSnapshot {
 			one.Catching, one.Pending = true, p.PendingSnapshot
 		}

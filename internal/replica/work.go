@@ -32,7 +32,7 @@ type Office struct {
 // must be in the log's files in the order of the Appends.
 type Append struct {
 	Entries []*pb.Entry
-	// HardState is nil when the log has it.
+	// HardState is nil when the log has it, but for a commit index that may be older.
 	HardState *pb.HardState
 	// Snapshot, if not nil, is the state that takes the place of all entries up to its
 	// index: the driver makes it the store's, durably and as a whole, after all Applies
@@ -42,6 +42,11 @@ type Append struct {
 	Replies []*pb.Message
 
 	own []*pb.Message // for this replica
+}
+
+// Empty says that there is nothing to write: it is Logged as soon as those before it are.
+func (a *Append) Empty() bool {
+	return len(a.Entries) == 0 && a.HardState == nil && a.Snapshot == nil
 }
 
 // Apply is for the state machine: entries in the order of the log, without a gap.
@@ -73,8 +78,9 @@ func (c *Core) Work() (w Work, any bool) {
 		any = true
 		c.accept(c.node.Ready(), given, &w)
 	}
+	w.Send = c.spare(w.Send)
 	c.reads.release(c.applied, &w)
-	return w, any || len(w.Refused)+len(w.Reads) > 0
+	return w, any || len(w.Send)+len(w.Refused)+len(w.Reads) > 0
 }
 
 func (c *Core) accept(ready raft.Ready, given int, w *Work) {
@@ -137,20 +143,21 @@ func (c *Core) changeOffice(w *Work) {
 		c.proposals.abandon(w)
 	}
 	c.reads.again()
+	c.quickest = quickest{ticked: c.quickest.ticked} // what was kept back is of the office before
 }
 
 func (c *Core) appendOf(m *pb.Message) *Append {
 	if m.Term != nil { // raft sets the three together or none
 		c.unsaved = hardState{m.Term, m.Vote, m.Commit}
 	}
-	// A commit index alone is not worth a write: a replica that restarts learns it again.
 	if len(m.GetResponses()) == 0 {
 		return nil
 	}
 	a := &Append{Entries: m.GetEntries(), Snapshot: m.GetSnapshot()}
-	if h := c.unsaved; h.term != nil {
+	// A commit index alone is not worth a write: a replica that restarts learns it again.
+	if h := c.unsaved; h.term != nil && (len(a.Entries) > 0 || a.Snapshot != nil || !h.samePromise(c.promised)) {
 		a.HardState = &pb.HardState{Term: h.term, Vote: h.vote, Commit: h.commit}
-		c.unsaved = hardState{}
+		c.unsaved, c.promised = hardState{}, h
 	}
 	for _, reply := range m.GetResponses() {
 		if reply.GetTo() == c.id {
