@@ -36,7 +36,8 @@ func (a *app) devCommand() *cobra.Command {
 		Use:   "dev",
 		Short: "run a throwaway node, or a cluster of several, for trying things",
 		Long: `Run one node, or with --nodes a cluster of several in this one process, on data that is
-removed at the end, also when a second signal ends the process at once. One line for each node says where it is.
+removed at the end, also when a second signal ends the process at once. One line for each node
+says where it is.
 
 The first node has the ports of "sheaf serve" (7450 for gRPC, 7451 HTTP, 7452 admin, 7453
 for other nodes), the second 7460 to 7463, and so on; --base-port moves them all.`,

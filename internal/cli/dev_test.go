@@ -88,14 +88,18 @@ func TestDevLeavesNothingBehindAtOnce(t *testing.T) {
 	if made, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(made) != 1 {
 		t.Fatalf("%v is where the data is (%v)", made, err)
 	}
-	// A request whose body does not come keeps the node draining.
+	// A request whose body does not come keeps the node draining. That the server goes on to read the body
+	// says that the request is at work, which bytes in a socket are not.
 	conn, err := net.Dial("tcp", fields[4])
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, "PUT /v1/keys/a HTTP/1.1\r\nHost: sheaf\r\nContent-Length: 9\r\n\r\nhalf"); err != nil {
+	if _, err := io.WriteString(conn, "PUT /v1/keys/a HTTP/1.1\r\nHost: sheaf\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"); err != nil {
 		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+		t.Fatalf("%q, want to be told to go on (%v)", line, err)
 	}
 	for signals := range 2 {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {

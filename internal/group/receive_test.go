@@ -12,11 +12,12 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 )
 
-// slowLogFS is a file system whose fsyncs wait while it is held.
+// slowLogFS is a file system whose fsyncs are counted, and wait while it is held.
 type slowLogFS struct {
 	vfs.FS
-	held atomic.Bool
-	free chan struct{}
+	held  atomic.Bool
+	free  chan struct{}
+	syncs atomic.Int64
 }
 
 func (fs *slowLogFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
@@ -33,6 +34,7 @@ type slowLogFile struct {
 }
 
 func (f *slowLogFile) SyncData() error {
+	f.fs.syncs.Add(1)
 	if f.fs.held.Load() {
 		<-f.fs.free
 	}

@@ -521,3 +521,30 @@ func TestAQuestionThatBreaksTheReplicaEndsIt(t *testing.T) {
 	}
 	tr.put("b", "1") // the others go on
 }
+
+// TestAFollowerSyncsOnceARound: that an entry is committed, it hears a moment later, and costs no
+// fsync.
+func TestAFollowerSyncsOnceARound(t *testing.T) {
+	tr := &trio{t: t, kind: "memory", tailBytes: 1 << 20}
+	disks := [3]*slowLogFS{}
+	tr.logFS = func(m *member) vfs.FS {
+		disks[m.id-1] = &slowLogFS{FS: m.rig.fs}
+		return disks[m.id-1]
+	}
+	startTrio(t, tr)
+	tr.put("a", "0")
+	var before [3]int64
+	for i, disk := range disks {
+		before[i] = disk.syncs.Load()
+	}
+	const rounds = 50
+	for i := range rounds {
+		tr.put("a", fmt.Sprint(i))
+	}
+	for i, m := range tr.members {
+		m.mustHave("a", fmt.Sprint(rounds-1))
+		if n := disks[i].syncs.Load() - before[i]; n > rounds*5/4 { // Ticks and elections take a few
+			t.Errorf("replica %d synced %d times in %d rounds", m.id, n, rounds)
+		}
+	}
+}
