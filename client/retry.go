@@ -74,6 +74,8 @@ type call struct {
 	id       sheaf.RequestID
 	state    state
 	attempts int
+	// turnedAway is how many attempts in a row were told to wait longer than the call may.
+	turnedAway int
 	// told is the last failure that says more than that ctx cut an attempt short.
 	told *sheaf.Error
 	// writes: its answers tell of the route. route is its number, node and at are where the
@@ -122,6 +124,10 @@ func (c *Client) run(ctx context.Context, call *call, send send) (answered, erro
 // clockSlack bounds the wait for a context to notice that its deadline has passed.
 const clockSlack = 10 * time.Millisecond
 
+// lastTry is how much of a call's time another attempt takes, at least: with less, its answer would
+// come too late.
+const lastTry = 50 * time.Millisecond
+
 // again decides what follows a failed attempt. It returns nil, after the
 // back-off, when the call is to be sent again, and otherwise the error that the
 // call ends with.
@@ -146,6 +152,25 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		case <-time.After(clockSlack):
 		}
 	}
+	left := DefaultTimeout // a longer wait is not worth it without a deadline either
+	if bounded {
+		left = time.Until(deadline)
+	}
+	asks := failure.RetryAfter
+	switch {
+	case asks <= left:
+		call.turnedAway = 0
+	case elsewhere(failure.Code) && call.turnedAway+1 < len(c.nodes.all):
+		call.turnedAway++
+		asks = 0 // that is this node's wait, and the next attempt another's
+	default:
+		call.turnedAway++
+	}
+	delay := call.policy.delay(call.attempts, asks, rand.Float64())
+	refused := call.told == failure && failure.Err == nil // by a node
+	if bounded && refused && delay > left {
+		delay = asks + (left-asks)/2
+	}
 	switch {
 	case !sendAgain(failure.Code):
 		return call.end(st, failure)
@@ -153,9 +178,9 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		return call.interrupted(ctx, failure)
 	case call.attempts >= call.policy.MaxAttempts:
 		return call.end(st, failure)
-	case bounded && failure.RetryAfter > time.Until(deadline):
-		// It would be refused until after the deadline: the caller learns
-		// more from the refusal than from a deadline that passed in sleep.
+	case asks > left, bounded && refused && left-asks < lastTry:
+		// The wait would outlast the deadline: the caller learns more from the
+		// refusal than from a deadline that passed in sleep.
 		return call.end(st, failure)
 	case c.closed.Load():
 		failure.Detail = "the client was closed"
@@ -164,7 +189,7 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		failure.Detail = call.node.secure.failed().Error()
 		return call.end(st, failure)
 	}
-	wait := time.NewTimer(call.policy.delay(call.attempts, failure.RetryAfter, rand.Float64()))
+	wait := time.NewTimer(delay)
 	defer wait.Stop()
 	select {
 	case <-wait.C:
