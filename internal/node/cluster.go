@@ -73,7 +73,7 @@ func (n *Node) join(ctx context.Context) error {
 	case id.Cluster == "" && members != nil:
 		return fmt.Errorf("the data directory %s is that of a node alone: start it with --node and --peer-addr only, and have the others join it", n.dir.path)
 	case id.Cluster == "" && n.cfg.Node != "":
-		return n.beOne()
+		return n.beOne(ctx)
 	case id.Cluster == "":
 		return nil // a node alone that nobody can join
 	case id.Known != nil && !slices.ContainsFunc(id.Known, n.isSelf):
@@ -114,7 +114,7 @@ func movedFrom(known, listens string) bool {
 }
 
 // beOne makes a node that is alone a cluster of one, which others can join.
-func (n *Node) beOne() error {
+func (n *Node) beOne(ctx context.Context) error {
 	id := &n.dir.identity
 	n.begins.Store(n.dir.fresh)
 	addr := cmp.Or(n.cfg.PeerAddr, defaultPeerAddr)
@@ -126,7 +126,7 @@ func (n *Node) beOne() error {
 	}
 	n.bridge.Formed(id.Cluster, id.Members)
 	if n.dir.fresh {
-		return nil // it is written when the log is there
+		return n.listenFirst(ctx) // the identity is written when the log is there
 	}
 	return n.dir.writeIdentity()
 }

@@ -106,7 +106,7 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 	}
 	n := &Node{
 		cfg: cfg, opts: opts, began: time.Now(), done: make(chan struct{}), news: make(chan struct{}, 1),
-		gate: admission.NewGate(cfg.Limits.InFlightBytes),
+		gate: admission.NewGate(cfg.Limits.InFlightBytes), foreigns: foreigners{called: make(chan struct{}, 1)},
 	}
 	n.life, n.end = context.WithCancel(context.Background())
 	n.setState(stateRecovering)
