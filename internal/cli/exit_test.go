@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/store"
 )
 
 // TestEveryReasonHasItsExitCode is the contract with scripts: a row of the error
@@ -54,6 +56,22 @@ func TestExitCodeOfOtherErrors(t *testing.T) {
 	} {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%s: exit code %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestAFailedNodeIsStartedAgainOnlyOnGoodFiles.
+func TestAFailedNodeIsStartedAgainOnlyOnGoodFiles(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("the disk hangs"), "start it again when"},
+		{store.Corruptf("log", "older than what was promised"), "do not start it again"},
+	} {
+		var end *exitError
+		if err := hasFailed(test.err); !errors.As(err, &end) || end.code != exitDamaged || !strings.Contains(end.next, test.want) {
+			t.Errorf("%v: %+v", test.err, end)
 		}
 	}
 }
