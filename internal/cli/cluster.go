@@ -77,7 +77,7 @@ func (a *app) printCluster(c *sheafv1.GetClusterResponse) error {
 	for _, n := range c.GetNodes() {
 		names[n.GetId()] = n.GetName()
 		state := n.GetState()
-		if n.GetError() != "" {
+		if state == "" && n.GetError() != "" {
 			state = "no answer"
 		}
 		leads := 0

@@ -178,8 +178,9 @@ func (n *Node) form(ctx context.Context, members []cluster.Member) error {
 	}
 	n.setState(stateForming)
 	n.opts.Logger.Info("meeting the other nodes of a new cluster", "node", n.cfg.Node, "cluster", n.cfg.Cluster)
-	name, met, err := n.bridge.Form(ctx, func(name string, why error) {
-		n.opts.Logger.Warn("still waiting for a node of the new cluster", "node", name, "err", why)
+	name, met, err := n.bridge.Form(ctx, func(names string, why error) {
+		n.waitsFor.Store(&names)
+		n.opts.Logger.Warn("still waiting for nodes of the new cluster", "nodes", names, "err", why)
 	})
 	if err != nil {
 		return err

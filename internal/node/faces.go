@@ -64,8 +64,9 @@ func (n *Node) listen() error {
 	n.metrics.RegisterNode(n.sample)
 	n.rpc = rpc.New(rpc.Config{
 		Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireRequestID: n.cfg.RequireRequestID,
-		Metrics: n.metrics, Cluster: n, Status: n.status, Credentials: creds, Tracing: n.opts.Tracing, Logger: n.opts.Logger,
+		Metrics: n.metrics, Cluster: n, NotYet: n.notYet, Status: n.status, Credentials: creds, Tracing: n.opts.Tracing, Logger: n.opts.Logger,
 	})
+	n.api.notYet = n.notYet
 	n.web = web.Server(&n.api, n.cfg.HTTPAddr, n.opts.Logger)
 	n.web.TLSConfig = tlsConfig
 	n.admin = web.Server(web.NewAdmin(web.AdminConfig{Registry: registry, Ready: n.ready, Logger: n.opts.Logger}), n.cfg.AdminAddr, n.opts.Logger)
@@ -120,6 +121,8 @@ type apiHandler struct {
 	api atomic.Pointer[http.Handler]
 	// running is held for reading by every request.
 	running sync.RWMutex
+	// notYet says why there is no API.
+	notYet func() string
 }
 
 func (h *apiHandler) set(api http.Handler) { h.api.Store(&api) }
@@ -139,7 +142,7 @@ func (h *apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		(*api).ServeHTTP(w, r)
 		return
 	}
-	web.Starting(w, r)
+	web.Starting(w, h.notYet())
 }
 
 // status is what GetStatus answers.

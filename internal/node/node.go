@@ -79,8 +79,9 @@ type Node struct {
 	life     context.Context // until Stop
 	end      context.CancelFunc
 	watching sync.WaitGroup
-	up       atomic.Bool // groups are there
-	begins   atomic.Bool // the node has begun a cluster of its own since it was started
+	up       atomic.Bool            // groups are there
+	waitsFor atomic.Pointer[string] // the nodes that are yet to be met; nil is unknown
+	begins   atomic.Bool            // the node has begun a cluster of its own since it was started
 	foreigns foreigners
 	removed  atomic.Bool // no member any more
 	left     atomic.Bool // no member any more, and no group needs the node's replicas
