@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -222,11 +223,15 @@ func (call *call) interrupted(ctx context.Context, failure *sheaf.Error) error {
 	if call.state == unsure {
 		code, known = sheaf.OutcomeUnknown, "the batch may be applied or not"
 	}
-	detail := fmt.Sprintf("the caller's time was over after %d attempts: %s", call.attempts, known)
-	if call.id == "" {
-		detail = fmt.Sprintf("the caller's time was over after %d attempts", call.attempts)
-	}
 	cause := ctx.Err()
+	ended := "the caller's time was over"
+	if errors.Is(cause, context.Canceled) {
+		ended = "the caller gave up"
+	}
+	detail := fmt.Sprintf("%s after %d attempts: %s", ended, call.attempts, known)
+	if call.id == "" {
+		detail = fmt.Sprintf("%s after %d attempts", ended, call.attempts)
+	}
 	// Beside an attempt whose outcome is unknown, what one before it said is no reason.
 	if call.told != nil && (call.told == failure || call.state != unsure) {
 		cause = fmt.Errorf("%w (the last that told why: %w)", cause, call.told)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -72,6 +73,23 @@ func TestAFailedNodeIsStartedAgainOnlyOnGoodFiles(t *testing.T) {
 		var end *exitError
 		if err := hasFailed(test.err); !errors.As(err, &end) || end.code != exitDamaged || !strings.Contains(end.next, test.want) {
 			t.Errorf("%v: %+v", test.err, end)
+		}
+	}
+}
+
+// TestASignalIsNoTimeout, and does not hide that a batch may be applied.
+func TestASignalIsNoTimeout(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	command := &cobra.Command{Use: "sheaf"}
+	command.SetContext(ctx)
+	for code, want := range map[sheaf.Code]failure{
+		sheaf.NotProposed:    {Exit: exitInterrupted, Next: "run it again"},
+		sheaf.OutcomeUnknown: {Exit: exitUnknown, Reason: sheaf.OutcomeUnknown, Next: "Send the same call"},
+	} {
+		f := describe(command, &sheaf.Error{Code: code, Detail: "the caller gave up after 2 attempts", Err: context.Canceled})
+		if f.Exit != want.Exit || f.Reason != want.Reason || !strings.HasPrefix(f.Next, want.Next) || !strings.HasPrefix(f.Detail, "interrupted: the caller gave up") {
+			t.Errorf("%s: %+v", code, f)
 		}
 	}
 }

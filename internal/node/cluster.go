@@ -207,7 +207,7 @@ func (n *Node) connect(members []cluster.Member) error {
 	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w: choose another address with --peer-addr", addr, err)
+		return &PortError{addr, "--peer-addr", err}
 	}
 	n.ports.peer = listener
 	n.bridge = cluster.NewBridge(cluster.Config{

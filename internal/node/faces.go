@@ -31,6 +31,21 @@ func (l *listeners) close() {
 	}
 }
 
+// PortError says that a node cannot listen.
+type PortError struct {
+	Addr string
+	// Setting is the flag that the address comes from.
+	Setting string
+	Err     error
+}
+
+// Error says where, why, and which flag chooses another address.
+func (e *PortError) Error() string {
+	return fmt.Sprintf("listen on %s: %v: choose another address with %s", e.Addr, e.Err, e.Setting)
+}
+
+func (e *PortError) Unwrap() error { return e.Err }
+
 // listen binds the three addresses and builds the servers behind them.
 func (n *Node) listen() error {
 	for _, port := range []struct {
@@ -44,7 +59,7 @@ func (n *Node) listen() error {
 	} {
 		l, err := net.Listen("tcp", port.addr)
 		if err != nil {
-			return fmt.Errorf("listen on %s: %w: choose another address with %s", port.addr, err, port.setting)
+			return &PortError{port.addr, port.setting, err}
 		}
 		*port.listener = l
 	}
