@@ -58,7 +58,8 @@ func TestADeadMajorityIsNotReplaced(t *testing.T) {
 	c := &sheafv1.GetClusterResponse{
 		Nodes: []*sheafv1.ClusterNode{
 			{Id: 1, Name: "n1", State: stateServing},
-			{Id: 2, Name: "n2", Error: "connection refused"}, {Id: 3, Name: "n3", Error: "connection refused"},
+			{Id: 2, Name: "n2", Error: "connection refused"},
+			{Id: 3, Name: "n3", Error: "connection refused"},
 		},
 		Groups: []*sheafv1.ClusterGroup{{Group: 1}},
 	}
