@@ -44,6 +44,7 @@ func (e *PortError) Error() string {
 	return fmt.Sprintf("listen on %s: %v: choose another address with %s", e.Addr, e.Err, e.Setting)
 }
 
+// Unwrap is what the operating system says.
 func (e *PortError) Unwrap() error { return e.Err }
 
 // listen binds the three addresses and builds the servers behind them.
