@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -88,6 +89,8 @@ type call struct {
 	id       sheaf.RequestID
 	state    state
 	attempts int
+	// turnedAway is how many attempts in a row were told to wait longer than the call may.
+	turnedAway int
 	// told is the last failure that says more than that ctx cut an attempt short.
 	told *sheaf.Error
 	// writes: its answers tell of the route. route is its number, node and at are where the
@@ -165,6 +168,10 @@ func (call *call) attempt(ctx context.Context) (context.Context, context.CancelF
 // clockSlack bounds the wait for a context to notice that its deadline has passed.
 const clockSlack = 10 * time.Millisecond
 
+// lastTry is how much of a call's time another attempt takes, at least: with less, its answer would
+// come too late.
+const lastTry = 50 * time.Millisecond
+
 // again decides what follows a failed attempt. It returns nil, after the
 // back-off, when the call is to be sent again, and otherwise the error that the
 // call ends with.
@@ -189,6 +196,25 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		case <-time.After(clockSlack):
 		}
 	}
+	left := DefaultTimeout // a longer wait is not worth it without a deadline either
+	if bounded {
+		left = time.Until(deadline)
+	}
+	asks := failure.RetryAfter
+	switch {
+	case asks <= left:
+		call.turnedAway = 0
+	case elsewhere(failure.Code) && call.turnedAway+1 < len(c.nodes.all):
+		call.turnedAway++
+		asks = 0 // that is this node's wait, and the next attempt another's
+	default:
+		call.turnedAway++
+	}
+	delay := call.policy.delay(call.attempts, asks, rand.Float64())
+	refused := call.told == failure && failure.Err == nil // by a node
+	if bounded && refused && delay > left {
+		delay = asks + (left-asks)/2
+	}
 	switch {
 	case !sendAgain(failure.Code):
 		return call.end(st, failure)
@@ -196,9 +222,9 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		return call.interrupted(ctx, failure)
 	case call.attempts >= call.policy.MaxAttempts && !call.patient:
 		return call.end(st, failure)
-	case bounded && failure.RetryAfter > time.Until(deadline):
-		// It would be refused until after the deadline: the caller learns
-		// more from the refusal than from a deadline that passed in sleep.
+	case asks > left, bounded && refused && left-asks < lastTry:
+		// The wait would outlast the deadline: the caller learns more from the
+		// refusal than from a deadline that passed in sleep.
 		return call.end(st, failure)
 	case c.closed.Load():
 		failure.Detail = "the client was closed"
@@ -210,7 +236,6 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		failure.Detail = strings.TrimPrefix(failure.Detail+"; "+budgetEmpty, "; ")
 		return call.end(st, failure)
 	}
-	delay := call.policy.delay(call.attempts, failure.RetryAfter, rand.Float64())
 	call.retried(failure, delay)
 	wait := time.NewTimer(delay)
 	defer wait.Stop()
@@ -248,11 +273,15 @@ func (call *call) interrupted(ctx context.Context, failure *sheaf.Error) error {
 	if call.state == unsure {
 		code, known = sheaf.OutcomeUnknown, "the batch may be applied or not"
 	}
-	detail := fmt.Sprintf("the caller's time was over after %d attempts: %s", call.attempts, known)
-	if call.id == "" {
-		detail = fmt.Sprintf("the caller's time was over after %d attempts", call.attempts)
-	}
 	cause := ctx.Err()
+	ended := "the caller's time was over"
+	if errors.Is(cause, context.Canceled) {
+		ended = "the caller gave up"
+	}
+	detail := fmt.Sprintf("%s after %d attempts: %s", ended, call.attempts, known)
+	if call.id == "" {
+		detail = fmt.Sprintf("%s after %d attempts", ended, call.attempts)
+	}
 	// Beside an attempt whose outcome is unknown, what one before it said is no reason.
 	if call.told != nil && (call.told == failure || call.state != unsure) {
 		cause = fmt.Errorf("%w (the last that told why: %w)", cause, call.told)

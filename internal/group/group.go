@@ -194,7 +194,7 @@ func Start(ctx context.Context, cfg Config) (*Group, error) {
 	go g.runApply()
 	go g.runTick()
 	if only {
-		if err := g.Current(ctx); err != nil {
+		if err := g.current(ctx, nil, 0); err != nil { // however slow its disk is
 			g.Stop()
 			return nil, errors.Join(err, g.failure) // after Stop nothing sets it
 		}

@@ -11,7 +11,6 @@ package node
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -82,8 +81,9 @@ type Node struct {
 	life     context.Context // until Stop
 	end      context.CancelFunc
 	watching sync.WaitGroup
-	up       atomic.Bool // groups are there
-	begins   atomic.Bool // the node has begun a cluster of its own since it was started
+	up       atomic.Bool            // groups are there
+	waitsFor atomic.Pointer[string] // the nodes that are yet to be met; nil is unknown
+	begins   atomic.Bool            // the node has begun a cluster of its own since it was started
 	foreigns foreigners
 	removed  atomic.Bool // no member any more
 	left     atomic.Bool // no member any more, and no group needs the node's replicas
@@ -108,7 +108,7 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 	}
 	n := &Node{
 		cfg: cfg, opts: opts, began: time.Now(), done: make(chan struct{}), news: make(chan struct{}, 1),
-		gate: admission.NewGate(cfg.Limits.InFlightBytes),
+		gate: admission.NewGate(cfg.Limits.InFlightBytes), foreigns: foreigners{called: make(chan struct{}, 1)},
 	}
 	n.life, n.end = context.WithCancel(context.Background())
 	n.setState(stateRecovering)
@@ -117,18 +117,6 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 		return nil, n.advise(err)
 	}
 	return n, nil
-}
-
-// advise adds to the error of damaged files what to do in a cluster, where an older copy of
-// them, which a node alone might go back to, would be worse than none: the others count on
-// what this node has promised.
-func (n *Node) advise(err error) error {
-	var corrupt *wal.CorruptError
-	if n.dir == nil || n.dir.identity.Cluster == "" || !errors.As(err, &corrupt) && !errors.Is(err, store.ErrCorrupt) {
-		return err
-	}
-	return fmt.Errorf("%w (this node is one of a cluster: start a new one with --join, and replace this one with it: sheaf cluster replace %s NEW; do not go back to an older copy of its files)",
-		err, n.dir.identity.self().Name)
 }
 
 func (n *Node) start(ctx context.Context) error {
@@ -289,6 +277,7 @@ func (n *Node) serve() {
 // fail ends the node: something it cannot work without is broken.
 func (n *Node) fail(err error) {
 	n.failOnce.Do(func() {
+		err = n.advise(err)
 		n.opts.Logger.Error("the node must end", "err", err)
 		if n.bridge != nil { // whoever hears no others leads nothing
 			for id := range uint64(n.dir.identity.Groups) {

@@ -41,6 +41,8 @@ type Config struct {
 	Metrics          *telemetry.Metrics
 	// Cluster, if not nil, answers the ClusterService.
 	Cluster Cluster
+	// NotYet says why the node does not serve before SetCore; nil is that it is starting up.
+	NotYet func() string
 	// Status answers NodeService.GetStatus.
 	Status func() *sheafv1.GetStatusResponse
 	// Credentials secure the connections; nil is plain text.
@@ -78,6 +80,9 @@ type Server struct {
 // New returns a server that answers DRAINING, and NOT_SERVING to health checks,
 // until SetCore.
 func New(cfg Config) *Server {
+	if cfg.NotYet == nil {
+		cfg.NotYet = func() string { return "the node is starting up" }
+	}
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(int(receiveLimit(cfg.Limits))),
@@ -212,7 +217,7 @@ func handler(name string, method func(*Server, *call) error) grpc.StreamHandler 
 		c.core = s.core.Load()
 		var err error
 		if c.core == nil {
-			err = &sheaf.Error{Code: sheaf.Draining, Detail: "the node is starting up", RetryAfter: time.Second}
+			err = &sheaf.Error{Code: sheaf.Draining, Detail: s.cfg.NotYet(), RetryAfter: time.Second}
 		} else {
 			err = s.guarded(name, method, c)
 		}

@@ -106,7 +106,7 @@ func (r *entryReader) next(raw []byte) ([]byte, error) {
 		case "delete":
 			e.Delete, err = d.bool(name)
 		case "ttl_ms":
-			e.TTLMS, err = d.int(name)
+			e.TTLMS, err = d.ttlMS(name)
 		case "if_version":
 			e.IfVersion, err = d.uint(name)
 			e.HasIfVersion = true
