@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/wire"
 )
 
 // summary is what an import did.
@@ -37,12 +38,30 @@ func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond 
 // batch is some consecutive records of the source.
 type batch struct {
 	entries []sheaf.Entry
-	keys    map[string]struct{}
-	bytes   int   // encoded, about
-	read    int64 // of the source
-	before  int   // records before the first of this batch
-	done    chan struct{}
-	err     error // set before done is closed
+	keys    *wire.KeySet // nil before the first entry and after release
+	count   int          // of the entries, once they are sent
+	bytes   int          // encoded, about
+	payload int64        // of keys and values
+	read    int64        // of the source
+	before  int          // records before the first of this batch
+	err     error        // what became of it
+}
+
+// has adds a key, unless it is there.
+func (b *batch) has(key []byte) bool {
+	if b.keys == nil {
+		return false
+	}
+	_, dup := b.keys.Add(key)
+	return dup
+}
+
+// release lets go of the entries.
+func (b *batch) release() {
+	if b.keys != nil {
+		b.keys.Release()
+	}
+	b.keys, b.entries = nil, nil
 }
 
 // beforeOr is where the records of a batch that is not sent begin.
@@ -51,22 +70,4 @@ func (b *batch) beforeOr(records int) int {
 		return b.before
 	}
 	return records
-}
-
-// shares reports whether a key stands in both batches.
-func (b *batch) shares(other *batch) bool {
-	for key := range other.keys {
-		if _, ok := b.keys[key]; ok {
-			return true
-		}
-	}
-	return false
-}
-
-// payload is the bytes of the batch's keys and values.
-func (b *batch) payload() (n int64) {
-	for _, e := range b.entries {
-		n += int64(len(e.Key) + len(e.Value))
-	}
-	return n
 }
