@@ -38,6 +38,7 @@ func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond 
 // batch is some consecutive records of the source.
 type batch struct {
 	entries []sheaf.Entry
+	memory  []byte       // of their keys and values
 	keys    *wire.KeySet // nil before the first entry and after release
 	count   int          // of the entries, once they are sent
 	bytes   int          // encoded, about
@@ -47,21 +48,37 @@ type batch struct {
 	err     error        // what became of it
 }
 
-// has adds a key, unless it is there.
-func (b *batch) has(key []byte) bool {
-	if b.keys == nil {
-		return false
-	}
-	_, dup := b.keys.Add(key)
-	return dup
+// has says whether a key is in the batch.
+func (b *batch) has(key []byte) bool { return b.keys != nil && b.keys.Has(key) }
+
+// maxKeptMemory bounds the memory that the next batch gets.
+const maxKeptMemory = 8 << 20
+
+// take adds an entry, with a copy of its key and value.
+func (b *batch) take(e sheaf.Entry) {
+	e.Key, e.Value = b.copy(e.Key), b.copy(e.Value)
+	b.keys.Add(e.Key)
+	b.entries = append(b.entries, e)
 }
 
-// release lets go of the entries.
-func (b *batch) release() {
+func (b *batch) copy(data []byte) []byte {
+	at := len(b.memory)
+	b.memory = append(b.memory, data...) // where it moves, what is there stays as it is
+	return b.memory[at:len(b.memory):len(b.memory)]
+}
+
+// release lets go of the entries, and returns a batch that has their memory.
+func (b *batch) release() (next batch) {
 	if b.keys != nil {
 		b.keys.Release()
 	}
-	b.keys, b.entries = nil, nil
+	clear(b.entries)
+	next.entries = b.entries[:0]
+	if cap(b.memory) <= maxKeptMemory {
+		next.memory = b.memory[:0]
+	}
+	b.keys, b.entries, b.memory = nil, nil, nil
+	return next
 }
 
 // beforeOr is where the records of a batch that is not sent begin.

@@ -100,10 +100,10 @@ func (a *app) badRecords(f importFlags) func(record) error {
 	named := 0
 	return func(rec record) error {
 		if f.dir == "" && !f.skipBad {
-			return fmt.Errorf("%s: %w", rec.where, rec.bad)
+			return fmt.Errorf("%s: %w", rec.place(), rec.bad)
 		}
 		if named++; named <= maxNamedSkips {
-			fmt.Fprintf(a.stderr, "skipped: %s: %v\n", rec.where, rec.bad)
+			fmt.Fprintf(a.stderr, "skipped: %s: %v\n", rec.place(), rec.bad)
 		} else if named == maxNamedSkips+1 {
 			fmt.Fprintln(a.stderr, "skipped: more of them are counted, not named")
 		}

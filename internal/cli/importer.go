@@ -110,10 +110,9 @@ func (im *importer) add(ctx context.Context, rec record, records int) {
 		im.send(ctx)
 	}
 	if im.next.keys == nil {
-		im.next = batch{keys: wire.NewKeySet(im.batchEntries), before: records}
-		im.next.has(rec.entry.Key)
+		im.next.keys, im.next.before = wire.NewKeySet(im.batchEntries), records
 	}
-	im.next.entries = append(im.next.entries, rec.entry)
+	im.next.take(rec.entry)
 	im.next.bytes += size
 	im.next.payload += int64(len(rec.entry.Key) + len(rec.entry.Value))
 	im.next.read += rec.bytes
@@ -125,18 +124,17 @@ func (im *importer) send(ctx context.Context) {
 		return
 	}
 	b := im.next
-	im.next = batch{}
+	b.count = len(b.entries)
 	im.slots <- struct{}{}
 	// The import goes on at the batch that failed, so this one's turn comes again.
 	if im.hasFailed() {
-		b.release()
+		im.next = b.release()
 		<-im.slots
 		return
 	}
 	began := time.Now()
 	wait, err := im.begin(context.WithoutCancel(ctx), b.entries)
-	b.count = len(b.entries)
-	b.release()
+	im.next = b.release() // which begin has taken over
 	if err != nil {
 		wait = func() error { return err }
 	}

@@ -78,7 +78,7 @@ func pairs(words string) source {
 func (w *target) importer(entries, inFlight int) *importer {
 	return &importer{
 		begin: w.begin, batchEntries: entries, batchBytes: 1 << 20, inFlight: inFlight,
-		onBad: func(rec record) error { return fmt.Errorf("%s: %w", rec.where, rec.bad) },
+		onBad: func(rec record) error { return fmt.Errorf("%s: %w", rec.place(), rec.bad) },
 	}
 }
 

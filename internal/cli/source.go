@@ -13,13 +13,23 @@ import (
 
 // record is one thing that a source of an import holds.
 type record struct {
-	// where names it for people: "line 7", or a path.
+	// line is its line, or where names it otherwise: a path.
+	line  int
 	where string
 	// bytes is how much of the source's size it stands for.
 	bytes int64
+	// entry's memory may be that of the next record.
 	entry sheaf.Entry
 	// bad says why there is no entry. The source goes on behind it.
 	bad error
+}
+
+// place names the record for people.
+func (r *record) place() string {
+	if r.where != "" {
+		return r.where
+	}
+	return fmt.Sprintf("line %d", r.line)
 }
 
 // source yields records in an order that is the same every time, so that an
@@ -44,7 +54,7 @@ func ndjsonSource(r io.Reader) source {
 				continue
 			}
 			entry, err := parseEntry(line)
-			rec := record{where: fmt.Sprintf("line %d", number), bytes: int64(len(line)) + 1, entry: entry, bad: err}
+			rec := record{line: number, bytes: int64(len(line)) + 1, entry: entry, bad: err}
 			if !yield(checked(rec), nil) {
 				return
 			}
