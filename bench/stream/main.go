@@ -4,23 +4,27 @@
 //
 // One `sheaf serve` process, one caller in this one, batches of the same size drawn from the same
 // keys: with PutAll the caller waits for each batch before it sends the next, with PutStream it
-// has many on their way. The two take turns, round by round; the numbers are medians over the
-// rounds, and the ratio is the median of the rounds' ratios.
+// has many on their way. `sheaf import` of a CSV file with as many rows as there are keys, a process
+// of its own, is the third way. They take turns, round by round; the numbers are medians over the
+// rounds, and a ratio is the median of the rounds' ratios.
 //
 // The package builds the server from the tree around it and runs on Linux, inside the bench
 // module. Client and server share the machine. It decides nothing: it prints a table.
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -92,8 +96,12 @@ func run(ctx context.Context, p plan) (err error) {
 	}
 	fmt.Printf("%s\n\n", machine)
 	rates := make(map[string][]float64)
-	var ratios []float64
-	ways := []way{{"PutAll", load.putAll}, {"PutStream", load.putStream}}
+	ratios := make(map[string][]float64)
+	file := csvFile{program: program, addr: served.Addr(), path: filepath.Join(dir, "rows.csv"), entries: p.entries}
+	if err := file.write(); err != nil {
+		return err
+	}
+	ways := []way{{"PutAll", load.putAll}, {"PutStream", load.putStream}, {"sheaf import", file.load}}
 	for n := range p.rounds {
 		if n%2 == 1 {
 			slices.Reverse(ways) // neither is always the first
@@ -111,17 +119,21 @@ func run(ctx context.Context, p plan) (err error) {
 		if n%2 == 1 {
 			slices.Reverse(ways)
 		}
-		ratios = append(ratios, last["PutStream"]/last["PutAll"])
+		for _, name := range []string{"PutAll", "sheaf import"} {
+			ratios[name] = append(ratios[name], last["PutStream"]/last[name])
+		}
 	}
 	fmt.Printf("%s store, one caller, %s entries a batch, median of %d rounds\n\n| way | keys/s |\n|---|---|\n", p.store, measure.Thousands(float64(p.entries)), p.rounds)
 	for _, w := range ways {
 		fmt.Printf("| %s | %s |\n", w.name, measure.Thousands(measure.Median(rates[w.name])))
 	}
-	fmt.Printf("\nPutStream / PutAll: %.2f (%.2f to %.2f)\n", measure.Median(ratios), slices.Min(ratios), slices.Max(ratios))
+	for _, name := range []string{"PutAll", "sheaf import"} {
+		fmt.Printf("\nPutStream / %s: %.2f (%.2f to %.2f)\n", name, measure.Median(ratios[name]), slices.Min(ratios[name]), slices.Max(ratios[name]))
+	}
 	return nil
 }
 
-// way is one of the two.
+// way is one of the three.
 type way struct {
 	name string
 	run  func(ctx context.Context, c *client.Client, timed time.Duration) (keysPerSecond float64, err error)
@@ -208,4 +220,42 @@ func (l *load) putStream(ctx context.Context, c *client.Client, timed time.Durat
 	close(answered)
 	err = errors.Join(<-failed, s.Close())
 	return l.rate(timed, count), err
+}
+
+// csvFile is what `sheaf import` loads.
+type csvFile struct {
+	program, addr, path string
+	entries             int
+}
+
+// write makes the rows of the same keys, with values of the same size.
+func (f *csvFile) write() (err error) {
+	file, err := os.Create(f.path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	out := bufio.NewWriter(file)
+	keys := contest.NewWorkload(keySpace)
+	var row []byte
+	fmt.Fprintln(out, "key,value") // a failed write is told by Flush
+	for i := range keySpace {
+		row = append(keys.AppendKey(row[:0], i), ',')
+		for range contest.ValueBytes / contest.KeyBytes {
+			row = keys.AppendKey(row, i)
+		}
+		_, _ = out.Write(append(row, '\n'))
+	}
+	return out.Flush()
+}
+
+// load runs until the whole file is written, however long a turn is.
+func (f *csvFile) load(ctx context.Context, _ *client.Client, _ time.Duration) (float64, error) {
+	begin := time.Now()
+	command := exec.CommandContext(ctx, f.program, "import", "--csv", f.path, "--value-column", "value",
+		"--batch-entries", strconv.Itoa(f.entries), "--addr", f.addr)
+	if out, err := command.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("%w: %s", err, out)
+	}
+	return keySpace / time.Since(begin).Seconds(), nil
 }

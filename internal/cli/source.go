@@ -41,7 +41,8 @@ type source = iter.Seq2[record, error]
 // written as a six-byte escape, and a key.
 const maxLineBytes = 100 << 20
 
-// ndjsonSource reads one entry per line; empty lines are none.
+// ndjsonSource reads one entry per line; empty lines are none. Its entries have memory of their
+// own.
 func ndjsonSource(r io.Reader) source {
 	return func(yield func(record, error) bool) {
 		lines := bufio.NewScanner(r)
