@@ -33,6 +33,7 @@ type writeOptions struct {
 	ifMatch, ifNoneMatch     sheaf.ETag
 	idSet, matchSet, noneSet bool
 	ttl                      time.Duration
+	streamBytes              int64 // of a PutStream
 }
 
 type writeOption func(*writeOptions)

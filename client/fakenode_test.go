@@ -39,11 +39,14 @@ type fakeNode struct {
 
 	putall []line[*sheafv1.PutAllRequest, *sheafv1.PutAllResponse]
 	getall []line[*sheafv1.GetAllRequest, *sheafv1.GetAllResponse]
-	scan   func(*sheafv1.ScanRequest, grpc.ServerStreamingServer[sheafv1.ScanResponse]) error
-	watch  func(*sheafv1.WatchRequest, grpc.ServerStreamingServer[sheafv1.WatchResponse]) error
+	// putstream serves the n-th stream.
+	putstream func(n int, stream putStreamServer) error
+	scan      func(*sheafv1.ScanRequest, grpc.ServerStreamingServer[sheafv1.ScanResponse]) error
+	watch     func(*sheafv1.WatchRequest, grpc.ServerStreamingServer[sheafv1.WatchResponse]) error
 
 	mu     sync.Mutex
-	raw    [][]byte // every PutAllRequest as it arrived
+	raw    [][]byte // every PutAllRequest and PutStreamRequest as it arrived
+	opened int      // streams
 	writes []*sheafv1.PutAllRequest
 	md     []metadata.MD // of the writes
 	reads  []*sheafv1.GetAllRequest
@@ -169,7 +172,8 @@ func (recorder) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 func (r recorder) Unmarshal(data mem.BufferSlice, v any) error {
-	if _, ok := v.(*sheafv1.PutAllRequest); ok {
+	switch v.(type) {
+	case *sheafv1.PutAllRequest, *sheafv1.PutStreamRequest:
 		r.node.mu.Lock()
 		r.node.raw = append(r.node.raw, data.Materialize())
 		r.node.mu.Unlock()

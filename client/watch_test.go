@@ -39,7 +39,7 @@ func sends(end error, messages ...*sheafv1.WatchResponse) watchLine {
 	}
 }
 
-func put(key string) *sheafv1.Change { return &sheafv1.Change{Key: []byte(key), Value: []byte("v")} }
+func changed(key string) *sheafv1.Change { return &sheafv1.Change{Key: []byte(key), Value: []byte("v")} }
 
 // TestAWatchGoesOnBehindTheLastWholeBatch: half of one is forgotten when the stream breaks, however often
 // and for however long.
@@ -48,8 +48,8 @@ func TestAWatchGoesOnBehindTheLastWholeBatch(t *testing.T) {
 	draining := refusal(sheaf.Draining)
 	node.lines = append(node.lines,
 		sends(draining, &sheafv1.WatchResponse{Token: "t0"},
-			&sheafv1.WatchResponse{Token: "t1", Version: 1, Entries: []*sheafv1.Change{put("a")}},
-			&sheafv1.WatchResponse{Version: 2, More: true, Entries: []*sheafv1.Change{put("half")}}),
+			&sheafv1.WatchResponse{Token: "t1", Version: 1, Entries: []*sheafv1.Change{changed("a")}},
+			&sheafv1.WatchResponse{Version: 2, More: true, Entries: []*sheafv1.Change{changed("half")}}),
 		sends(draining, &sheafv1.WatchResponse{Token: "t1"}),
 	)
 	for range 200 { // more than any call's attempts
@@ -57,8 +57,8 @@ func TestAWatchGoesOnBehindTheLastWholeBatch(t *testing.T) {
 	}
 	node.lines = append(node.lines,
 		sends(refusal(sheaf.Compacted), &sheafv1.WatchResponse{Token: "t1"},
-			&sheafv1.WatchResponse{Version: 2, More: true, After: "t1", Entries: []*sheafv1.Change{put("half")}},
-			&sheafv1.WatchResponse{Token: "t2", Version: 2, After: "t1", Frame: 1, Entries: []*sheafv1.Change{put("whole")}}))
+			&sheafv1.WatchResponse{Version: 2, More: true, After: "t1", Entries: []*sheafv1.Change{changed("half")}},
+			&sheafv1.WatchResponse{Token: "t2", Version: 2, After: "t1", Frame: 1, Entries: []*sheafv1.Change{changed("whole")}}))
 	node.inBubble(t, func(t *testing.T, c *Client) {
 		var got []string
 		var marks int

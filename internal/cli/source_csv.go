@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/sheafdb/sheaf"
 )
@@ -35,13 +36,12 @@ func csvSource(r io.Reader, keyColumn, valueColumn string) source {
 			var bad *csv.ParseError
 			switch {
 			case errors.As(err, &bad):
-				rec.where, rec.bad = fmt.Sprintf("line %d", bad.StartLine), bad.Err
+				rec.line, rec.bad = bad.StartLine, bad.Err
 			case err != nil:
 				yield(record{}, fmt.Errorf("read CSV: %w", err))
 				return
 			default:
-				line, _ := rows.FieldPos(0)
-				rec.where = fmt.Sprintf("line %d", line)
+				rec.line, _ = rows.FieldPos(0)
 				rec.entry = t.entry(row)
 			}
 			if !yield(checked(rec), nil) {
@@ -55,6 +55,7 @@ func csvSource(r io.Reader, keyColumn, valueColumn string) source {
 type csvTable struct {
 	names      []json.RawMessage // the header, as JSON strings
 	key, value int               // value is -1 for the whole row
+	room       []byte            // of the last entry
 }
 
 func readHeader(rows *csv.Reader, keyColumn, valueColumn string) (csvTable, error) {
@@ -94,23 +95,44 @@ func readHeader(rows *csv.Reader, keyColumn, valueColumn string) (csvTable, erro
 	return t, nil
 }
 
-func (t csvTable) entry(row []string) sheaf.Entry {
+// entry makes one of a row, in memory that the next row's takes.
+func (t *csvTable) entry(row []string) sheaf.Entry {
+	t.room = append(t.room[:0], row[t.key]...)
+	at := len(t.room)
 	if t.value >= 0 {
-		return sheaf.Put(row[t.key], row[t.value])
+		t.room = append(t.room, row[t.value]...)
+	} else {
+		t.room = t.appendRow(t.room, row)
 	}
-	var object bytes.Buffer
+	return sheaf.Entry{Key: t.room[:at:at], Value: t.room[at:]}
+}
+
+// appendRow appends a row as a JSON object of strings.
+func (t *csvTable) appendRow(dst []byte, row []string) []byte {
 	for i, cell := range row {
 		separator := byte(',')
 		if i == 0 {
 			separator = '{'
 		}
-		object.WriteByte(separator)
-		object.Write(t.names[i])
-		object.WriteByte(':')
-		object.Write(quoteJSON(cell))
+		dst = append(append(dst, separator), t.names[i]...)
+		dst = append(dst, ':')
+		if plain(cell) {
+			dst = append(append(append(dst, '"'), cell...), '"')
+		} else {
+			dst = append(dst, quoteJSON(cell)...)
+		}
 	}
-	object.WriteByte('}')
-	return sheaf.Put(row[t.key], object.Bytes())
+	return append(dst, '}')
+}
+
+// plain says whether a text is its own JSON string.
+func plain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // quoteJSON writes a JSON string with < and & as they are.

@@ -75,6 +75,10 @@ type Server struct {
 	health *health.Server
 	// unannounced holds one token per request of unknown size on its way in.
 	unannounced chan struct{}
+	// draining is closed by Drain: streams of batches then come to their end.
+	draining  chan struct{}
+	drainOnce sync.Once
+	streams   streamTimes
 }
 
 // New returns a server that answers DRAINING, and NOT_SERVING to health checks,
@@ -106,6 +110,8 @@ func New(cfg Config) *Server {
 		cfg:         cfg,
 		health:      health.NewServer(),
 		unannounced: make(chan struct{}, max(1, cfg.Limits.InFlightBytes/2/receiveLimit(cfg.Limits))),
+		draining:    make(chan struct{}),
+		streams:     defaultStreamTimes,
 	}
 	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	s.RegisterService(&kvService, s)
@@ -142,8 +148,12 @@ func (s *Server) SetCore(core *coordinator.Coordinator) {
 	s.health.SetServingStatus(kvService.ServiceName, healthpb.HealthCheckResponse_SERVING)
 }
 
-// Drain tells health checks that the node is going away.
-func (s *Server) Drain() { s.health.Shutdown() }
+// Drain tells health checks that the node is going away, and ends streams of batches when what
+// they have begun is answered.
+func (s *Server) Drain() {
+	s.health.Shutdown()
+	s.drainOnce.Do(func() { close(s.draining) })
+}
 
 // kvService is sheaf.v1.KVService with handlers of our own for every method.
 var kvService = grpc.ServiceDesc{
@@ -156,6 +166,7 @@ var kvService = grpc.ServiceDesc{
 		{StreamName: "DeleteAll", Handler: handler("deleteall", (*Server).deleteAll)},
 		{StreamName: "Scan", Handler: handler("scan", (*Server).scan), ServerStreams: true},
 		{StreamName: "Watch", Handler: handler("watch", (*Server).watch), ServerStreams: true},
+		{StreamName: "PutStream", Handler: handler("putstream", (*Server).putStream), ServerStreams: true, ClientStreams: true},
 	},
 }
 

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -69,6 +70,15 @@ func statusOf(err error) error {
 		st = detailed
 	}
 	return st.Err()
+}
+
+// statusBytes is the encoded status of an error: what a stream answers a batch with.
+func statusBytes(err error) []byte {
+	encoded, failed := proto.Marshal(status.Convert(statusOf(err)).Proto())
+	if failed != nil { // a text of ours that is not UTF-8
+		encoded, _ = proto.Marshal(status.New(codes.Internal, "the refusal could not be encoded").Proto())
+	}
+	return encoded
 }
 
 // receiveError is the *sheaf.Error for a request that could not be received.
