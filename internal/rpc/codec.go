@@ -16,15 +16,23 @@ type frame struct {
 	buffer *wire.Buffer
 }
 
-// codec hands frames over as they are and leaves every other message to
-// protobuf. Its name is protobuf's, because what is on the wire is.
+// encoded is an answer that is sent as it is.
+type encoded []byte
+
+// codec hands frames over and takes encoded answers as they are, and leaves every other
+// message to protobuf. Its name is protobuf's, because what is on the wire is.
 type codec struct{ proto encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 
 func (codec) Name() string { return "proto" }
 
-func (c codec) Marshal(v any) (mem.BufferSlice, error) { return c.proto.Marshal(v) }
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if answer, ok := v.(encoded); ok {
+		return mem.BufferSlice{mem.SliceBuffer(answer)}, nil
+	}
+	return c.proto.Marshal(v)
+}
 
 // Unmarshal fills a frame with one contiguous run of bytes: a message of more than 16
 // KiB arrives in pieces, and how long gRPC's own buffers live is gRPC's affair.
