@@ -3,11 +3,9 @@ package client
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/sheafdb/sheaf"
 	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
@@ -84,18 +82,26 @@ func (c *Client) write(ctx context.Context, op string, entries []sheaf.Entry, op
 		invalid.Op = op
 		return Result{RequestID: o.id}, invalid
 	}
+	return c.writeWith(ctx, op, entries, &o)
+}
+
+func (c *Client) writeWith(ctx context.Context, op string, entries []sheaf.Entry, o *writeOptions) (Result, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	if o.idSet {
-		return c.writeAs(ctx, op, o.id, entries, &o)
+		return c.writeAs(ctx, op, o.id, entries, o)
 	}
+	return c.underFreshID(op, func(id sheaf.RequestID) (Result, error) { return c.writeAs(ctx, op, id, entries, o) })
+}
 
+// underFreshID writes under a request ID that it makes.
+func (c *Client) underFreshID(op string, write func(sheaf.RequestID) (Result, error)) (Result, error) {
 	correction := c.clock.correction()
 	id, err := newRequestID(correction)
 	if err != nil {
 		return Result{}, &sheaf.Error{Code: sheaf.NotProposed, Op: op, Detail: "make a request ID", Err: err}
 	}
-	result, err := c.writeAs(ctx, op, id, entries, &o)
+	result, err := write(id)
 	if result.Attempts != 1 || !wronglyDated(err) || (c.clock.correction()-correction).Abs() <= minClockCorrection {
 		return result, err
 	}
@@ -105,7 +111,7 @@ func (c *Client) write(ctx context.Context, op string, entries []sheaf.Entry, op
 	if id, err = newRequestID(c.clock.correction()); err != nil {
 		return result, &sheaf.Error{Code: sheaf.NotProposed, Op: op, Detail: "make a request ID", Err: err}
 	}
-	result, err = c.writeAs(ctx, op, id, entries, &o)
+	result, err = write(id)
 	result.Attempts++
 	return result, err
 }
@@ -114,25 +120,29 @@ func (c *Client) write(ctx context.Context, op string, entries []sheaf.Entry, op
 func (c *Client) writeAs(ctx context.Context, op string, id sheaf.RequestID, entries []sheaf.Entry, o *writeOptions) (Result, error) {
 	start := time.Now()
 	request, tooLarge := encode(id, entries, o)
-	serialize := time.Since(start)
 	if tooLarge != nil {
 		tooLarge.Op = op
 		return Result{RequestID: id}, tooLarge
 	}
-	ctx = metadata.AppendToOutgoingContext(ctx, batchBytesKey, strconv.Itoa(len(*request)))
-	buffer := requests.asBuffer(request)
-	defer buffer.Free()
-
-	call := c.newCall(op)
-	call.id, call.writes = id, true
-	call.route = c.nodes.routeOf(func(yield func([]byte) bool) {
+	route := c.nodes.routeOf(func(yield func([]byte) bool) {
 		for i := range entries {
 			if !yield(entries[i].Key) {
 				return
 			}
 		}
 	})
-	if o.noRetry {
+	return c.sendPutAll(ctx, op, id, request, time.Since(start), route, o.noRetry)
+}
+
+// sendPutAll sends an encoded batch, whose slice is from requests, with retries.
+func (c *Client) sendPutAll(ctx context.Context, op string, id sheaf.RequestID, request *[]byte, serialize time.Duration, route int, noRetry bool) (Result, error) {
+	ctx = announce(ctx, len(*request))
+	buffer := requests.asBuffer(request)
+	defer buffer.Free()
+
+	call := c.newCall(op)
+	call.id, call.writes, call.route = id, true, route
+	if noRetry {
 		call.policy.MaxAttempts = 1
 	}
 	var response sheafv1.PutAllResponse

@@ -96,6 +96,9 @@ func (c *Coordinator) Close(ctx context.Context) {
 	c.background.Wait()
 }
 
+// Groups is how many groups there are.
+func (c *Coordinator) Groups() int { return len(c.cfg.Groups) }
+
 // whole is the one group, or nil when there are several.
 func (c *Coordinator) whole() Group {
 	if len(c.cfg.Groups) == 1 {
