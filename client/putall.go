@@ -22,7 +22,7 @@ const (
 )
 
 // Result is what is known of a write. A failed write has one too: RequestID and
-// Attempts are then set.
+// Attempts are then set, if it was sent.
 type Result struct {
 	// Version is that of every key that the batch put; 0 when only Accepted.
 	Version uint64
@@ -35,12 +35,14 @@ type Result struct {
 	// Parts are what became of a batch at SEQUENTIAL in each of its groups, if its keys are
 	// in several. Version is then the largest, and ETag "" unless all were applied.
 	Parts []Part
-	// RequestID is the batch's name, given or made.
+	// RequestID is the batch's name, given or made. Of a single write that went together with
+	// others it is the bundle's name, a slash and the place in it, as in "v7-<UUID>/3", which
+	// [WithRequestID] does not take. It is "" when the write was never sent.
 	RequestID sheaf.RequestID
 	// Attempts is how often the batch was sent.
 	Attempts int
 	// Stages tell where the time of the last attempt went, in the order of the
-	// batch's walk.
+	// batch's walk. Those who went together share the slice.
 	Stages []Stage
 }
 
