@@ -198,3 +198,28 @@ func TestABundleAtEventualIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestABundleComesAfterTheBatchThatHeldItsKey: the batch was committed at home and nobody has
+// told the other group yet.
+func TestABundleComesAfterTheBatchThatHeldItsKey(t *testing.T) {
+	g := newTwoGroups(t)
+	batch := g.batch("1")
+	before, err := batch.Run(g) // and no Finish: its coordinator has died
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := wire.AppendEntry(nil, &wire.Entry{Key: []byte("b-1"), Value: []byte("w"), HasIfVersion: true, IfVersion: before.Version})
+	raw = wire.AppendEntry(raw, &wire.Entry{Key: []byte("b-1"), Value: []byte("x"), HasIfVersion: true})
+	entries, err := wire.ParseBundle(raw, sheaf.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle := &Several{
+		Command: &wire.Command{Kind: wire.Bundle, RequestID: "2", Entries: entries, Fingerprint: wire.BundleFingerprint(entries, sheaf.Linearizable)},
+		Parts:   Split(entries, groupOfFirst), GroupOf: groupOfFirst,
+	}
+	answer, err := bundle.Run(g)
+	if err != nil || answer.Version <= before.Version || answer.Without.Has(0) || !answer.Without.Has(1) || g.asked == 0 {
+		t.Errorf("%+v, %v, after version %d", answer, err, before.Version)
+	}
+}
