@@ -20,7 +20,7 @@ import (
 )
 
 // sendWrites writes the entries of a bundle. Each has its own outcome.
-func (c *Client) sendWrites(b *bundle, level sheaf.Consistency, route int) {
+func (c *Client) sendWrites(b *bundle, l *lane, level sheaf.Consistency, route int) {
 	ctx, end := c.begin(b)
 	defer end()
 	if len(b.members) == 1 {
@@ -39,8 +39,11 @@ func (c *Client) sendWrites(b *bundle, level sheaf.Consistency, route int) {
 		b.fail(sheaf.AsError(err))
 	}
 	if takeApart(err) {
-		if sheaf.CodeOf(err) == sheaf.MethodNotAllowed {
+		switch sheaf.CodeOf(err) {
+		case sheaf.MethodNotAllowed:
 			c.noBundles.Store(true)
+		case sheaf.BatchTooLarge: // the node's limits are narrower than ours
+			l.most.Store(int32(max(len(b.members)/2, 1)))
 		}
 		var all sync.WaitGroup
 		for _, r := range b.members {

@@ -193,6 +193,30 @@ func TestOneBadWriteDoesNotFailItsNeighbours(t *testing.T) {
 	})
 }
 
+func TestBundlesBecomeAsSmallAsTheNodeTakesThem(t *testing.T) {
+	node := &fakeNode{
+		putall: []writeLine{slowly(time.Millisecond, applied(7))},
+		bundle: func(n int, req *sheafv1.PutBundleRequest) (*sheafv1.PutBundleResponse, error) {
+			if len(req.GetEntries()) > 3 {
+				return nil, refusal(sheaf.BatchTooLarge)
+			}
+			return everyEntry(n, req)
+		},
+	}
+	inBubble(t, node, func(t *testing.T, c *Client) {
+		for range 3 {
+			for i, got := range putMany(t.Context(), c, 12) {
+				if got.err != nil {
+					t.Errorf("%d: %v", i, got.err)
+				}
+			}
+		}
+		if last := node.bundles[len(node.bundles)-1]; len(last.GetEntries()) != 3 {
+			t.Errorf("the last has %d entries", len(last.GetEntries()))
+		}
+	})
+}
+
 func TestANodeThatDoesNotKnowBundlesIsSentNone(t *testing.T) {
 	node := &fakeNode{putall: []writeLine{slowly(time.Millisecond, applied(7))}}
 	inBubble(t, node, func(t *testing.T, c *Client) {

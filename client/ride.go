@@ -39,7 +39,7 @@ func (c *Client) openLanes() {
 	c.lanes.each(func(one *lane, writes bool, level sheaf.Consistency, route int) {
 		one.running, one.riders = &c.running, &c.lanes.riders
 		if writes {
-			one.send = func(b *bundle) { c.sendWrites(b, level, route) }
+			one.send = func(b *bundle) { c.sendWrites(b, one, level, route) }
 		} else {
 			one.send = func(b *bundle) { c.sendReads(b, one, level, route) }
 		}
