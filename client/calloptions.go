@@ -104,6 +104,8 @@ func gatherWrite(opts []WriteOption) (writeOptions, *sheaf.Error) {
 	switch {
 	case o.idSet && o.id == "":
 		return o, sheaf.Invalid("request_id", "is empty: leave WithRequestID out for a fresh one")
+	case isPlace(o.id):
+		return o, sheaf.Invalid("request_id", "is %q, which names one write of a bundle and cannot be repeated: give a write that you may want to repeat an ID before it is sent", o.id)
 	case o.matchSet && o.ifMatch == "":
 		return o, sheaf.Invalid("if_match", "is empty: leave IfMatch out to write without a condition")
 	case o.noneSet && o.ifNoneMatch == "":

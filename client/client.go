@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,14 @@ type Client struct {
 	budget  bucket
 	tracer  trace.Tracer // nil: nothing is traced
 	closed  atomic.Bool
+
+	// lanes gather single calls. life ends with Close, and running are those of its goroutines.
+	lanes   lanes
+	life    context.Context
+	end     context.CancelFunc
+	running sync.WaitGroup
+	// noBundles: a node does not know PutBundle, so nothing is gathered for it any more.
+	noBundles atomic.Bool
 
 	// clock is the server's, as far as its answers have told.
 	clock serverClock
@@ -70,6 +79,7 @@ func New(addr string, opts ...Option) (*Client, error) {
 		}
 		c.nodes.all = append(c.nodes.all, n)
 	}
+	c.openLanes()
 	return c, nil
 }
 
@@ -107,7 +117,9 @@ func (c *Client) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	return c.nodes.close()
+	err := c.nodes.close()
+	c.closeLanes()
+	return err
 }
 
 // Status asks the node what it is doing. It answers also while it recovers.

@@ -20,14 +20,29 @@
 // that matters after a failed write, whether the batch is applied:
 //
 //	if row, ok := sheaf.CodeOf(err).Row(); ok && row.Outcome == sheaf.Unknown {
-//		// repeat it with the same ID: client.WithRequestID(result.RequestID)
+//		// repeat it with the same ID, if it is a batch's: client.WithRequestID(result.RequestID)
 //	}
 //
 // An OUTCOME_UNKNOWN error may wrap the refusal of its last attempt, so decide
 // by [sheaf.CodeOf], which sees the outermost, where the difference counts.
 //
+// # Single keys
+//
+// [Client.Put], [Client.Delete] and [Client.Get] cost a round trip each, and a write an fsync. So
+// many goroutines that share a Client share those too: a call that is made while others are on
+// their way waits for them to return and then goes with all that came meanwhile, writes in one
+// bundle and reads in one GetAll. A call that is alone goes at once. Each has its own answer, and
+// fails for its own reasons only. A call by itself is what asks for something that would concern
+// the others: [WithRequestID], [IfMatch], [IfNoneMatch], [WithoutRetry], EVENTUAL, an [After] of a
+// SEQUENTIAL read, outgoing gRPC metadata in its context, or a large value.
+//
+// A write that went in a bundle has an ID with a slash in its [Result], which names its place and
+// cannot be repeated. Give [WithRequestID] to a write that you may want to repeat yourself.
+// Writes of one key that are made at the same time are applied in any order, as ever; one that
+// begins after another has returned comes after it.
+//
 // # Not here
 //
-// A Client knows the nodes that New was given and no others, keeps no cache and gathers no
-// calls: one call is one batch.
+// A Client knows the nodes that New was given and no others, keeps no cache, and gathers calls of
+// single keys only: one PutAll is one batch.
 package client

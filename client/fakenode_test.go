@@ -39,18 +39,20 @@ type fakeNode struct {
 
 	putall []line[*sheafv1.PutAllRequest, *sheafv1.PutAllResponse]
 	getall []line[*sheafv1.GetAllRequest, *sheafv1.GetAllResponse]
+	bundle func(n int, req *sheafv1.PutBundleRequest) (*sheafv1.PutBundleResponse, error)
 	// putstream serves the n-th stream.
 	putstream func(n int, stream putStreamServer) error
 	scan      func(*sheafv1.ScanRequest, grpc.ServerStreamingServer[sheafv1.ScanResponse]) error
 	watch     func(*sheafv1.WatchRequest, grpc.ServerStreamingServer[sheafv1.WatchResponse]) error
 
-	mu     sync.Mutex
-	raw    [][]byte // every PutAllRequest and PutStreamRequest as it arrived
-	opened int      // streams
-	writes []*sheafv1.PutAllRequest
-	md     []metadata.MD // of the writes
-	reads  []*sheafv1.GetAllRequest
-	clock  func() time.Time // nil: tells no time
+	mu      sync.Mutex
+	raw     [][]byte // every write as it arrived
+	opened  int      // streams
+	writes  []*sheafv1.PutAllRequest
+	md      []metadata.MD // of the writes
+	reads   []*sheafv1.GetAllRequest
+	bundles []*sheafv1.PutBundleRequest
+	clock   func() time.Time // nil: tells no time
 }
 
 type line[Req, Resp any] func(context.Context, *fakeNode, Req) (Resp, error)
@@ -173,7 +175,7 @@ func (recorder) Marshal(v any) (mem.BufferSlice, error) {
 
 func (r recorder) Unmarshal(data mem.BufferSlice, v any) error {
 	switch v.(type) {
-	case *sheafv1.PutAllRequest, *sheafv1.PutStreamRequest:
+	case *sheafv1.PutAllRequest, *sheafv1.PutStreamRequest, *sheafv1.PutBundleRequest:
 		r.node.mu.Lock()
 		r.node.raw = append(r.node.raw, data.Materialize())
 		r.node.mu.Unlock()
@@ -197,6 +199,18 @@ func (n *fakeNode) PutAll(ctx context.Context, req *sheafv1.PutAllRequest) (*she
 	n.mu.Unlock()
 	n.tellTime(ctx)
 	return next(ctx, n, req)
+}
+
+func (n *fakeNode) PutBundle(ctx context.Context, req *sheafv1.PutBundleRequest) (*sheafv1.PutBundleResponse, error) {
+	if n.bundle == nil {
+		return n.UnimplementedKVServiceServer.PutBundle(ctx, req)
+	}
+	n.mu.Lock()
+	n.bundles = append(n.bundles, req)
+	at := len(n.bundles) - 1
+	n.mu.Unlock()
+	n.tellTime(ctx)
+	return n.bundle(at, req)
 }
 
 func (n *fakeNode) GetAll(ctx context.Context, req *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {

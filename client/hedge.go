@@ -21,21 +21,21 @@ func Hedge(after time.Duration) ReadOption {
 }
 
 // getAll asks one endpoint once.
-func getAll(ctx context.Context, conn *grpc.ClientConn, request *sheafv1.GetAllRequest, answer *message, opts ...grpc.CallOption) error {
-	return conn.Invoke(ctx, sheafv1.KVService_GetAll_FullMethodName, request, answer, append(opts, grpc.ForceCodecV2(codec{}))...)
+func getAll(ctx context.Context, conn *grpc.ClientConn, msg *message, opts ...grpc.CallOption) error {
+	return conn.Invoke(ctx, sheafv1.KVService_GetAll_FullMethodName, msg, msg, append(opts, grpc.ForceCodecV2(codec{}))...)
 }
 
 // hedged is one attempt at a read: getAll at call.node, and after a while at the next endpoint
 // too. An answer that no endpoint would change, an error of the caller's say, counts as good. The
 // error of an attempt that failed at both is the first endpoint's.
 //
-// Nobody reads request when it returns: the loser is waited for, which takes no longer than its
+// Nobody reads the request when it returns: the loser is waited for, which takes no longer than its
 // cancellation.
-func (c *Client) hedged(ctx context.Context, call *call, after time.Duration, request *sheafv1.GetAllRequest, answer *message, opts ...grpc.CallOption) error {
+func (c *Client) hedged(ctx context.Context, call *call, after time.Duration, msg *message, opts ...grpc.CallOption) error {
 	type reply struct {
-		answer message
-		err    error
-		first  bool
+		msg   message
+		err   error
+		first bool
 	}
 	replies := make(chan reply, 2)
 	var asking sync.WaitGroup
@@ -44,8 +44,8 @@ func (c *Client) hedged(ctx context.Context, call *call, after time.Duration, re
 	defer cancel()
 	ask := func(n *node, first bool, opts ...grpc.CallOption) {
 		asking.Go(func() {
-			r := reply{first: first}
-			r.err = getAll(ctx, n.conn, request, &r.answer, opts...)
+			r := reply{msg: message{request: msg.request}, first: first}
+			r.err = getAll(ctx, n.conn, &r.msg, opts...)
 			replies <- r
 		})
 	}
@@ -63,7 +63,7 @@ func (c *Client) hedged(ctx context.Context, call *call, after time.Duration, re
 		case r := <-replies:
 			open--
 			if r.err == nil {
-				*answer = r.answer
+				msg.answer = r.msg.answer
 				return nil
 			}
 			if failure == nil || r.first {

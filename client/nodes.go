@@ -88,6 +88,15 @@ func (n *nodes) routeOf(keys func(yield func(key []byte) bool)) int {
 	return int(group)
 }
 
+// groupOf is the number of a key's group, 0 if that is not known.
+func (n *nodes) groupOf(key []byte) int {
+	groups := n.groups.Load()
+	if groups < 2 {
+		return 0
+	}
+	return int(router.Equal(int(groups)).GroupOf(key))
+}
+
 // pick returns the node for an attempt, and its place.
 func (n *nodes) pick(route int) (*node, uint32) {
 	at := n.routes[route].at.Load() % uint32(len(n.all))
@@ -106,10 +115,11 @@ func (n *nodes) leave(route int, at uint32) {
 // node had to take it to another: "4" or "4 forwarded".
 const routeKey = "sheaf-route"
 
-// learn takes what the answer to a write says of its route.
-func (n *nodes) learn(number int, at uint32, trailer metadata.MD) {
+// learn takes what an answer says of its route, which a read's does not but for the number of
+// groups.
+func (n *nodes) learn(number int, at uint32, trailer metadata.MD, write bool) {
 	said := trailer.Get(routeKey)
-	if len(said) != 1 || len(n.all) < 2 {
+	if len(said) != 1 {
 		return
 	}
 	var groups int32
@@ -118,6 +128,9 @@ func (n *nodes) learn(number int, at uint32, trailer metadata.MD) {
 		return
 	}
 	n.groups.Store(groups)
+	if !write || len(n.all) < 2 {
+		return
+	}
 	r := &n.routes[number]
 	now := time.Now().UnixNano()
 	switch {

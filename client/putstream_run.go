@@ -161,7 +161,7 @@ func (s *PutStream) open(stream grpc.ClientStream, call *call, start time.Time) 
 		return err
 	}
 	s.c.clock.observe(header, start, time.Since(start))
-	s.c.nodes.learn(call.route, call.at, header)
+	s.c.nodes.learn(call.route, call.at, header, true)
 	if _, at := s.c.nodes.pick(call.route); at != call.at {
 		return errLeader
 	}

@@ -146,9 +146,7 @@ func (c *Client) attempts(ctx context.Context, call *call, send send) (answered,
 		c.clock.observe(last.trailer, start, last.roundTrip)
 		if err == nil {
 			call.attempts++
-			if call.writes {
-				c.nodes.learn(call.route, call.at, last.trailer)
-			}
+			c.nodes.learn(call.route, call.at, last.trailer, call.writes)
 			return last, nil
 		}
 		if end := c.again(ctx, call, err, sent); end != nil {

@@ -39,7 +39,9 @@ func sends(end error, messages ...*sheafv1.WatchResponse) watchLine {
 	}
 }
 
-func changed(key string) *sheafv1.Change { return &sheafv1.Change{Key: []byte(key), Value: []byte("v")} }
+func changed(key string) *sheafv1.Change {
+	return &sheafv1.Change{Key: []byte(key), Value: []byte("v")}
+}
 
 // TestAWatchGoesOnBehindTheLastWholeBatch: half of one is forgotten when the stream breaks, however often
 // and for however long.

@@ -275,7 +275,7 @@ func (b *Bridge) Call(ctx context.Context, _ uint64, request []byte) ([]byte, er
 // ends a batch that was begun is taken whether it fits or not.
 func (b *Bridge) count(commands []*wire.Command, size int64) error {
 	for _, cmd := range commands {
-		if cmd.Kind == wire.Fast || cmd.Kind == wire.Prepare {
+		if cmd.Kind == wire.Fast || cmd.Kind == wire.Prepare || cmd.Kind == wire.Bundle {
 			return b.cfg.Gate.Reserve(size)
 		}
 	}

@@ -105,6 +105,9 @@ func (c *Coordinator) Close(ctx context.Context) {
 	c.background.Wait()
 }
 
+// Groups is how many groups there are.
+func (c *Coordinator) Groups() int { return len(c.cfg.Groups) }
+
 // whole is the one group, or nil when there are several.
 func (c *Coordinator) whole() Group {
 	if len(c.cfg.Groups) == 1 {
@@ -130,6 +133,10 @@ type Answer struct {
 	// Parts are what became of a SEQUENTIAL batch in each of its groups, if they are
 	// several. Version is then the largest, and ETag empty unless all were applied.
 	Parts []PartAnswer
+
+	// Without are the entries of one group's share of a bundle that were refused. Version is
+	// then the first that was given.
+	Without wire.Positions
 }
 
 // PutAll writes one batch. The caller holds req.Source until PutAll returns; who reads
@@ -145,6 +152,7 @@ func (c *Coordinator) PutAll(ctx context.Context, req *wire.PutAll, stages *tele
 	if err := c.cfg.Gate.Write(); err != nil {
 		return Answer{}, err
 	}
+	cmd.Fingerprint = wire.FingerprintOf(req.Entries, req.Consistency)
 	stages.Since(telemetry.Route, start)
 	if req.Consistency == sheaf.Eventual {
 		return c.accept(ctx, cmd)
@@ -210,7 +218,8 @@ func (c *Coordinator) split(cmd *wire.Command) []Share {
 	return Shares(cmd, c.table.GroupOf)
 }
 
-// command checks the shape of what is around the entries and builds the command.
+// command checks the shape of what is around the entries and builds the command, but for its
+// fingerprint.
 func (c *Coordinator) command(ctx context.Context, req *wire.PutAll) (*wire.Command, error) {
 	if req.RequestID != "" {
 		if err := sheaf.RequestID(req.RequestID).Validate(); err != nil {
@@ -235,7 +244,6 @@ func (c *Coordinator) command(ctx context.Context, req *wire.PutAll) (*wire.Comm
 	if c.cfg.RequireETag && !conditional {
 		return nil, sheaf.Errorf(sheaf.ETagRequired, "send if_match with the keys' ETag, or if_none_match * for new keys")
 	}
-	cmd.Fingerprint = wire.FingerprintOf(req.Entries, req.Consistency)
 	if deadline, ok := ctx.Deadline(); ok {
 		// A far deadline would keep the row for as long: bound it.
 		latest := time.Now().Add(c.cfg.Limits.RequestIDRetention)

@@ -295,7 +295,7 @@ func (g *Group) Propose(ctx context.Context, cmd *wire.Command) (apply.Result, T
 	if refusal := apply.CheckAfter(cmd.After, g.clock.Load()); refusal != nil {
 		return apply.Result{Refused: refusal}, Timing{}, nil // before the request ID: it is the shape
 	}
-	if cmd.RequestID != "" && cmd.Kind == wire.Fast { // the others are small, or may not be answered from a row
+	if cmd.RequestID != "" && (cmd.Kind == wire.Fast || cmd.Kind == wire.Bundle) { // the others are small, or may not be answered from a row
 		if err := g.flying.enter(ctx, cmd.RequestID); err != nil {
 			return apply.Result{}, Timing{}, &sheaf.Error{
 				Code: sheaf.NotProposed, Err: err,

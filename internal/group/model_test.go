@@ -21,6 +21,8 @@ type model struct {
 	sent  []*modelBatch
 	clock uint64
 	made  int
+
+	bundles []*modelBundle
 }
 
 type modelKey struct {
@@ -183,6 +185,8 @@ func checkModel(t *rapid.T, kind string) {
 			}
 			m.write(t, rapid.SampledFrom(m.sent).Draw(t, "batch"))
 		},
+		"bundle":       m.writeBundle,
+		"retry bundle": m.retryBundle,
 		"reuse": func(t *rapid.T) {
 			if len(m.sent) == 0 {
 				t.Skip("nothing was sent")

@@ -19,6 +19,8 @@ func tell(lane *feed.Lane, cmd *wire.Command, result *apply.Result, out *store.M
 	switch {
 	case cmd.Kind == wire.Fast && result.Version != 0 && !result.Replayed:
 		lane.Wrote(index, result.Version, cmd.Entries)
+	case cmd.Kind == wire.Bundle && result.Version != 0 && !result.Replayed:
+		lane.WroteEach(index, versionsOf(cmd, result), cmd.Entries)
 	case cmd.Kind == wire.Tick && removesKeys(out):
 		lane.Expired(index, written())
 	case cmd.Kind == wire.Prepare && result.Outcome == apply.Ready && wrote: // else it was sent again
@@ -30,6 +32,19 @@ func tell(lane *feed.Lane, cmd *wire.Command, result *apply.Result, out *store.M
 	default:
 		lane.Passed(index)
 	}
+}
+
+// versionsOf are those of a bundle's entries, 0 of those that were refused.
+func versionsOf(cmd *wire.Command, result *apply.Result) []uint64 {
+	versions := make([]uint64, cmd.Entries.Len())
+	next := result.Version
+	for i := range versions {
+		if !result.Without.Has(i) {
+			versions[i] = next
+			next++
+		}
+	}
+	return versions
 }
 
 func passed(lane *feed.Lane, index uint64) {

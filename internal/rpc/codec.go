@@ -16,6 +16,9 @@ type frame struct {
 	buffer *wire.Buffer
 }
 
+// encoded is an answer that is sent as it is. Whoever sends it gives its reference away.
+type encoded struct{ buffer mem.Buffer }
+
 // codec hands frames and encoded answers over as they are and leaves every other message to
 // protobuf. Its name is protobuf's, because what is on the wire is.
 type codec struct{ proto encoding.CodecV2 }
@@ -23,9 +26,6 @@ type codec struct{ proto encoding.CodecV2 }
 func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 
 func (codec) Name() string { return "proto" }
-
-// encoded is an answer that is sent as it is. Whoever sends it gives its reference away.
-type encoded struct{ buffer mem.Buffer }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if e, ok := v.(*encoded); ok {

@@ -164,6 +164,7 @@ var kvService = grpc.ServiceDesc{
 		{StreamName: "PutAll", Handler: handler("putall", (*Server).putAll)},
 		{StreamName: "GetAll", Handler: handler("getall", (*Server).getAll)},
 		{StreamName: "DeleteAll", Handler: handler("deleteall", (*Server).deleteAll)},
+		{StreamName: "PutBundle", Handler: handler("putbundle", (*Server).putBundle)},
 		{StreamName: "Scan", Handler: handler("scan", (*Server).scan), ServerStreams: true},
 		{StreamName: "Watch", Handler: handler("watch", (*Server).watch), ServerStreams: true},
 		{StreamName: "PutStream", Handler: handler("putstream", (*Server).putStream), ServerStreams: true, ClientStreams: true},
@@ -245,7 +246,7 @@ func handler(name string, method func(*Server, *call) error) grpc.StreamHandler 
 				s.cfg.Logger.Error("request failed", "method", name, "err", err)
 			}
 		}
-		if name == "putall" || name == "deleteall" {
+		if name == "putall" || name == "deleteall" || name == "putbundle" {
 			s.observeWrite(c, reason)
 		}
 		s.cfg.Metrics.ObserveRequest("grpc", name, reason, time.Since(c.began))

@@ -72,7 +72,7 @@ func statusOf(err error) error {
 	return st.Err()
 }
 
-// statusBytes is the encoded status of an error: what a stream answers a batch with.
+// statusBytes is the encoded status of an error: what one batch of a stream or bundle is answered with.
 func statusBytes(err error) []byte {
 	encoded, failed := proto.Marshal(status.Convert(statusOf(err)).Proto())
 	if failed != nil { // a text of ours that is not UTF-8

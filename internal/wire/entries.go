@@ -165,7 +165,20 @@ func ParseEntries(raw []byte, limits sheaf.Limits) (Entries, error) {
 	}
 	set := NewKeySet(expectedEntries(raw, limits))
 	defer set.Release()
+	return parseEntries(raw, limits, set)
+}
 
+// ParseBundle is ParseEntries for the entries of a bundle, in which a key may occur more
+// than once.
+func ParseBundle(raw []byte, limits sheaf.Limits) (Entries, error) {
+	if len(raw) > limits.BatchBytes {
+		return Entries{}, TooManyBytes(len(raw), limits)
+	}
+	return parseEntries(raw, limits, nil)
+}
+
+// parseEntries finds keys that are named twice with once, unless that is nil.
+func parseEntries(raw []byte, limits sheaf.Limits, once *KeySet) (Entries, error) {
 	entries := Entries{raw: raw}
 	allCanonical := true
 	for rest := raw; len(rest) > 0; {
@@ -192,9 +205,11 @@ func ParseEntries(raw []byte, limits sheaf.Limits) (Entries, error) {
 			key, canonical = entry.Key, isCanonical
 			entries.conditional = entries.conditional || entry.HasIfVersion
 		}
-		if first, dup := set.Add(key); dup {
-			return Entries{}, sheaf.Invalid(entryField(entries.count, "key"),
-				"is the same key as entries[%d]: a batch writes each key once", first)
+		if once != nil {
+			if first, dup := once.Add(key); dup {
+				return Entries{}, sheaf.Invalid(entryField(entries.count, "key"),
+					"is the same key as entries[%d]: a batch writes each key once", first)
+			}
 		}
 		allCanonical = allCanonical && canonical && n == protowire.SizeBytes(len(body))
 		entries.count++

@@ -35,12 +35,19 @@ func (s *ETagSum) Add(other ETagSum) {
 
 // ETag is the quoted form that callers see.
 func (s ETagSum) ETag() sheaf.ETag {
+	var quoted [etagBytes]byte
+	return sheaf.ETag(s.AppendETag(quoted[:0]))
+}
+
+// etagBytes is the length of the quoted form.
+const etagBytes = 1 + 32 + 1
+
+// AppendETag appends the quoted form.
+func (s ETagSum) AppendETag(dst []byte) []byte {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:8], s.Hi)
 	binary.BigEndian.PutUint64(raw[8:], s.Lo)
-	quoted := [1 + 2*len(raw) + 1]byte{'"', 1 + 2*len(raw): '"'}
-	hex.Encode(quoted[1:], raw[:])
-	return sheaf.ETag(quoted[:])
+	return append(hex.AppendEncode(append(dst, '"'), raw[:]), '"')
 }
 
 // Match is a condition on the ETag of a batch's keys: the parsed form of

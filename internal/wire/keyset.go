@@ -94,6 +94,21 @@ func (s *KeySet) Add(key []byte) (first int, dup bool) {
 	}
 }
 
+// Find returns how many keys had been added before this one was, and false if it is not
+// there.
+func (s *KeySet) Find(key []byte) (first int, ok bool) {
+	hash := maphash.Bytes(keySeed, key)
+	mask := uint64(len(s.slots) - 1)
+	for at := hash & mask; s.slots[at] != 0; at = (at + 1) & mask {
+		if slot := s.slots[at]; slot>>32 == hash>>32 {
+			if n := int(uint32(slot)) - 1; string(s.keys[n]) == string(key) {
+				return n, true
+			}
+		}
+	}
+	return 0, false
+}
+
 func (s *KeySet) grow() {
 	s.slots = cleared(nil, 2*len(s.slots))
 	mask := uint64(len(s.slots) - 1)
