@@ -55,16 +55,21 @@ func (c *Cache) Get(ctx context.Context, key string, fetch func(context.Context)
 }
 
 // fill fetches the value, and puts it in the batch that ends the lease: nobody sees the one without
-// the other, and who has lost the lease in the meantime changes nothing.
+// the other, and who has lost the lease in the meantime changes nothing. So whoever wins a lease after
+// another has filled sees the value, if it looks once more.
 func (c *Cache) fill(ctx context.Context, valueKey, leaseKey string, lease uint64, fetch func(context.Context) ([]byte, error)) ([]byte, error) {
 	end := sheaf.Delete(leaseKey).OnlyIfVersion(lease)
-	value, err := fetch(ctx)
-	if err != nil {
+	item, err := c.Client.Get(ctx, []byte(valueKey))
+	there, value := err == nil, item.Value
+	if errors.Is(err, sheaf.NotFound) {
+		value, err = fetch(ctx)
+	}
+	if there || err != nil {
 		// Let another try at once. Should this fail too, the lease ends by itself.
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		_, _ = c.Client.PutAll(last, []sheaf.Entry{end})
-		return nil, err
+		return value, err
 	}
 	_, err = c.Client.PutAll(ctx, []sheaf.Entry{sheaf.Put(valueKey, value).WithTTL(c.TTL), end})
 	if errors.Is(err, sheaf.VersionMismatch) {

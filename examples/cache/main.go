@@ -69,7 +69,7 @@ func play(ctx context.Context, addr, key string, ttl, slowness time.Duration, ca
 			return nil, ctx.Err()
 		}
 	}
-	cache := Cache{Client: c, TTL: ttl, Lease: max(10*slowness, time.Second)}
+	cache := Cache{Client: c, TTL: ttl, Lease: slowness + 30*time.Second}
 	values, errs := make([]string, callers), make([]error, callers)
 	var wait sync.WaitGroup
 	for i := range callers {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sheafdb/sheaf/client"
 	"github.com/sheafdb/sheaf/client/clienttest"
@@ -32,6 +33,19 @@ func TestFeaturesAreThoseThatWereInjected(t *testing.T) {
 	got, err := store.Read(t.Context(), []string{"a", "c", "nobody"}, version)
 	if err != nil || len(got) != 2 || got["a"] != want {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestReadDoesNotAnswerFromOlderStateThanItsVersion(t *testing.T) {
+	store := Store{Client: clienttest.New(t)}
+	version, err := store.Inject(t.Context(), map[string]Features{"a": {Round: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if got, err := store.Read(ctx, []string{"a"}, version+1); err == nil {
+		t.Errorf("version %d was asked for when there was only %d, and the answer is %v", version+1, version, got)
 	}
 }
 
