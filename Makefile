@@ -60,8 +60,8 @@ generate: ## regenerate the protobuf code
 	$(TOOL) buf generate
 	$(TOOL) buf generate --template bench/buf.gen.yaml
 
-docs: ## regenerate docs/errors.md, docs/configuration.md and the table of docs/client.md
-	go test ./internal/policy -run TestErrorsPage -update
+docs: ## regenerate docs/api.md, docs/errors.md, docs/configuration.md and the table of docs/client.md
+	go test ./internal/policy -run 'TestAPIPage|TestErrorsPage' -update
 	go test ./client -run TestTheDocumentDrawsTheMachine -update
 	go test ./internal/config -run TestDocumentIsUpToDate -update
 

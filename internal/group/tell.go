@@ -62,12 +62,19 @@ func removesKeys(out *store.Mutations) bool {
 	return false
 }
 
-// writtenBy makes the entries, in memory of their own, that would have written the keys in out.
+// writtenBy makes the entries, in memory of their own, that would have written the keys in out. A Tick
+// deletes a key as often as it is due by then, which is twice if it was written again with less time to
+// live; entries have it once.
 func writtenBy(out *store.Mutations) wire.Entries {
 	var raw []byte
+	keys := wire.NewKeySet(len(out.Ops))
+	defer keys.Release()
 	for i := range out.Ops {
 		op := &out.Ops[i]
 		if op.Space != store.Data {
+			continue
+		}
+		if _, again := keys.Add(op.Key); again {
 			continue
 		}
 		entry := wire.Entry{Key: op.Key, Value: op.Value, Delete: op.Delete}

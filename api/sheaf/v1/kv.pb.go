@@ -354,9 +354,11 @@ func (x *PutAllResponse) GetParts() []*Part {
 
 // Part is what became of a SEQUENTIAL batch in one of its groups.
 type Part struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Group   uint64                 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
-	Applied bool                   `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The group's number.
+	Group uint64 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	// The part is applied: every entry of it.
+	Applied bool `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
 	// The version of the part's keys, if it was applied.
 	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	// Why it was not, or is not known to be: the reason of a row of the error table.
@@ -571,8 +573,9 @@ func (x *Item) GetTypeUrl() string {
 
 // GetAllResponse holds one item per key asked for, in that order.
 type GetAllResponse struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Entries []*Item                `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keys, found or not.
+	Entries []*Item `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// The quoted ETag of exactly the keys asked for.
 	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -625,13 +628,19 @@ func (x *GetAllResponse) GetEtag() string {
 
 // DeleteAllRequest is a PutAllRequest of deletes.
 type DeleteAllRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RequestId     string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	Keys          [][]byte               `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
-	Consistency   Consistency            `protobuf:"varint,3,opt,name=consistency,proto3,enum=sheaf.v1.Consistency" json:"consistency,omitempty"`
-	IfMatch       string                 `protobuf:"bytes,4,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
-	IfNoneMatch   string                 `protobuf:"bytes,5,opt,name=if_none_match,json=ifNoneMatch,proto3" json:"if_none_match,omitempty"`
-	After         uint64                 `protobuf:"varint,6,opt,name=after,proto3" json:"after,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 128 printable ASCII characters naming this batch; retries repeat it.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// 1 to 100,000 keys, each once. One that is not there is no error.
+	Keys [][]byte `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The level of this write.
+	Consistency Consistency `protobuf:"varint,3,opt,name=consistency,proto3,enum=sheaf.v1.Consistency" json:"consistency,omitempty"`
+	// One or more quoted ETags, or "*" (all keys exist).
+	IfMatch string `protobuf:"bytes,4,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
+	// One or more quoted ETags, or "*" (none of the keys exists).
+	IfNoneMatch string `protobuf:"bytes,5,opt,name=if_none_match,json=ifNoneMatch,proto3" json:"if_none_match,omitempty"`
+	// The batch's version will be larger than this.
+	After         uint64 `protobuf:"varint,6,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -710,12 +719,17 @@ func (x *DeleteAllRequest) GetAfter() uint64 {
 
 // DeleteAllResponse has the fields of PutAllResponse.
 type DeleteAllResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	Etag          string                 `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	Replayed      bool                   `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	Accepted      bool                   `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
-	Parts         []*Part                `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version of the batch. Keys that are gone have none themselves.
+	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// The quoted ETag of exactly the keys that the batch named.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// True when this request ID had been answered before.
+	Replayed bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// True at EVENTUAL: queued, not yet durable; version and etag are empty.
+	Accepted bool `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	// As in PutAllResponse.
+	Parts         []*Part `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -851,8 +865,9 @@ func (x *ScanRequest) GetLimit() uint64 {
 
 // ScanResponse is one page of a scan.
 type ScanResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Entries       []*Item                `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Keys that are there, in the order of their bytes.
+	Entries       []*Item `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1180,8 +1195,9 @@ func (x *PutBundleRequest) GetAfter() uint64 {
 
 // PutBundleResponse has one outcome per entry, in their order.
 type PutBundleResponse struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Outcomes []*Outcome             `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What became of each entry.
+	Outcomes []*Outcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
 	// True when this request ID had been answered before.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1376,12 +1392,15 @@ func (x *WatchRequest) GetProgressMs() uint32 {
 // are those of a google.protobuf.Any.
 type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Key   []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The key.
+	Key []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	// Empty when the key was deleted.
-	Value  []byte `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
-	Delete bool   `protobuf:"varint,3,opt,name=delete,proto3" json:"delete,omitempty"`
+	Value []byte `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// The key was deleted, or has expired.
+	Delete bool `protobuf:"varint,3,opt,name=delete,proto3" json:"delete,omitempty"`
 	// Milliseconds that the key was given to live; 0 is until it is deleted.
-	TtlMs   int64  `protobuf:"varint,4,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	TtlMs int64 `protobuf:"varint,4,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	// Set when the value is the payload of a google.protobuf.Any.
 	TypeUrl string `protobuf:"bytes,5,opt,name=type_url,json=typeUrl,proto3" json:"type_url,omitempty"`
 	// The delete is that of a key whose time to live was over.
 	Expired       bool `protobuf:"varint,7,opt,name=expired,proto3" json:"expired,omitempty"`
