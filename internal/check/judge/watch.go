@@ -96,7 +96,7 @@ func (t *trial) missing(v *view) {
 			continue
 		}
 		for _, w := range k.writes {
-			if w.version >= last.seen.Version || w.op.Level != sheaf.Linearizable || !t.applied(w.op) {
+			if w.version >= last.seen.Version || w.op.Level != sheaf.Linearizable {
 				continue
 			}
 			if v.first[w.op] == nil && !unnamed[w.version] && v.owes(k, w) {
