@@ -52,8 +52,8 @@ type lie struct {
 const (
 	lieEvery       = 20
 	enoughLies     = 60
-	lieToScanEvery = 3
-	enoughOfThese  = 15
+	lieToScanEvery = 2
+	enoughOfThese  = 8
 )
 
 func (l *liar) now() bool { return l.oneIn(lieEvery, enoughLies) }

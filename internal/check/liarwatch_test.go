@@ -25,12 +25,10 @@ type lieToFollowers struct {
 	token   func(l *liar, prefix string) string
 }
 
-// workloads are those in which a lie can be told.
+// workloads are those in which a lie is soon found out.
 func (l *lie) workloads() []string {
-	if l.event != nil || l.picture != nil || l.token != nil {
-		return []string{"watch"}
-	}
-	return drive.Names(sheaf.Linearizable)
+	toFollowers := l.event != nil || l.picture != nil || l.token != nil
+	return slices.DeleteFunc(drive.Names(sheaf.Linearizable), func(name string) bool { return (name == "watch") != toFollowers })
 }
 
 const tokenHeader = "sheaf-watch-token"
