@@ -5,8 +5,10 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"time"
 
+	"github.com/zeebo/xxh3"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/sheafdb/sheaf"
@@ -73,8 +75,28 @@ type syncing struct {
 	yield    func(Update) bool
 	enough   bool // yield has said so
 	complete bool // there was a whole picture
+	// versions are those of the picture's keys, by their hashes, until it is known that all changes are
+	// behind it: a hash table's scan finds keys as they are when it comes to them, which may be
+	// newer than its token.
+	versions map[uint64]uint64
 	// restarts counts the pictures since the last change.
 	restarts int
+}
+
+// cut takes out of an event what the picture has already. Of a key whose first change is newer than the
+// picture all that come later are too.
+func (s *syncing) cut(e *Event) {
+	if s.versions == nil || e.Version == 0 {
+		return
+	}
+	e.Changes = slices.DeleteFunc(e.Changes, func(change Change) bool {
+		hash := xxh3.Hash(change.Key)
+		had, ok := s.versions[hash]
+		if ok && e.Version > had {
+			delete(s.versions, hash)
+		}
+		return ok && e.Version <= had
+	})
 }
 
 func (s *syncing) put(u Update) bool {
@@ -109,9 +131,16 @@ func (s *syncing) once(ctx context.Context) error {
 			w := watch{request: sheafv1.WatchRequest{Prefix: s.prefix, Token: token}}
 			s.complete = true
 			call.attempts, call.patient = 0, call.policy.MaxAttempts > 1
+			marks := 0
+			w.progress = func(string) {
+				if marks++; marks > 1 { // the first is where the watch begins
+					s.versions = nil
+				}
+			}
 			return s.c.follow(ctx, call, &w, func(e Event) bool {
 				s.restarts = 0
-				return s.put(Update{Step: SyncEvent, Event: e})
+				s.cut(&e)
+				return len(e.Changes) == 0 || s.put(Update{Step: SyncEvent, Event: e})
 			})
 		}
 		if end := s.c.again(ctx, call, err, true); end != nil {
@@ -142,6 +171,7 @@ func (s *syncing) picture(ctx context.Context, kv sheafv1.KVServiceClient) (toke
 	if !s.put(Update{Step: SyncRestart}) {
 		return "", nil
 	}
+	s.versions = make(map[uint64]uint64)
 	for {
 		page, err := stream.Recv()
 		if err == io.EOF {
@@ -157,6 +187,7 @@ func (s *syncing) picture(ctx context.Context, kv sheafv1.KVServiceClient) (toke
 				Key: item.GetKey(), Value: item.GetValue(), TypeURL: item.GetTypeUrl(),
 				Version: item.GetVersion(), Found: true,
 			}
+			s.versions[xxh3.Hash(item.GetKey())] = item.GetVersion()
 		}
 		if !s.put(Update{Step: SyncItems, Items: items}) {
 			return "", nil
