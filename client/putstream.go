@@ -58,7 +58,6 @@ type Pending struct {
 	id       sheaf.RequestID
 	buffer   mem.Buffer
 	size     int64
-	entries  int
 	noRetry  bool
 	attempts int
 	state    state
@@ -159,7 +158,7 @@ func (s *PutStream) encode(entries []sheaf.Entry, opts []WriteOption) (*Pending,
 		return nil, tooLarge
 	}
 	return &Pending{
-		id: o.id, buffer: requests.asBuffer(request), size: int64(len(*request)), entries: len(entries),
+		id: o.id, buffer: requests.asBuffer(request), size: int64(len(*request)),
 		noRetry: o.noRetry, done: make(chan struct{}),
 	}, nil
 }

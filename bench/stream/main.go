@@ -95,7 +95,7 @@ func run(ctx context.Context, p plan) (err error) {
 		return fmt.Errorf("fill the store: %w", err)
 	}
 	fmt.Printf("%s\n\n", machine)
-	rates := make(map[string][]float64)
+	rates, server, own := make(map[string][]float64), make(map[string][]float64), make(map[string][]float64)
 	ratios := make(map[string][]float64)
 	file := csvFile{program: program, addr: served.Addr(), path: filepath.Join(dir, "rows.csv"), entries: p.entries}
 	if err := file.write(); err != nil {
@@ -108,10 +108,20 @@ func run(ctx context.Context, p plan) (err error) {
 		}
 		last := make(map[string]float64)
 		for _, w := range ways {
-			rate, err := w.run(ctx, c, p.timed)
+			before, err := readSpent(served.PIDs())
+			if err != nil {
+				return err
+			}
+			rate, keys, err := w.run(ctx, c, p.timed)
 			if err != nil {
 				return fmt.Errorf("%s: %w", w.name, err)
 			}
+			after, err := readSpent(served.PIDs())
+			if err != nil {
+				return err
+			}
+			server[w.name] = append(server[w.name], float64((after.server-before.server).Nanoseconds())/float64(keys))
+			own[w.name] = append(own[w.name], float64((after.own-before.own).Nanoseconds())/float64(keys))
 			last[w.name] = rate
 			rates[w.name] = append(rates[w.name], rate)
 			fmt.Fprintf(os.Stderr, "round %d of %d, %s: %s keys/s\n", n+1, p.rounds, w.name, measure.Thousands(rate))
@@ -123,9 +133,9 @@ func run(ctx context.Context, p plan) (err error) {
 			ratios[name] = append(ratios[name], last["PutStream"]/last[name])
 		}
 	}
-	fmt.Printf("%s store, one caller, %s entries a batch, median of %d rounds\n\n| way | keys/s |\n|---|---|\n", p.store, measure.Thousands(float64(p.entries)), p.rounds)
+	fmt.Printf("%s store, one caller, %s entries a batch, median of %d rounds\n\n| way | keys/s | client ns/key | server ns/key |\n|---|---|---|---|\n", p.store, measure.Thousands(float64(p.entries)), p.rounds)
 	for _, w := range ways {
-		fmt.Printf("| %s | %s |\n", w.name, measure.Thousands(measure.Median(rates[w.name])))
+		fmt.Printf("| %s | %s | %.0f | %.0f |\n", w.name, measure.Thousands(measure.Median(rates[w.name])), measure.Median(own[w.name]), measure.Median(server[w.name]))
 	}
 	for _, name := range []string{"PutAll", "sheaf import"} {
 		fmt.Printf("\nPutStream / %s: %.2f (%.2f to %.2f)\n", name, measure.Median(ratios[name]), slices.Min(ratios[name]), slices.Max(ratios[name]))
@@ -136,7 +146,27 @@ func run(ctx context.Context, p plan) (err error) {
 // way is one of the three.
 type way struct {
 	name string
-	run  func(ctx context.Context, c *client.Client, timed time.Duration) (keysPerSecond float64, err error)
+	// run takes one turn. keys is how many were written, in the warm-up too.
+	run func(ctx context.Context, c *client.Client, timed time.Duration) (keysPerSecond float64, keys int, err error)
+}
+
+// spent is CPU time: the server's, and that of this process and those it has waited for.
+type spent struct{ server, own time.Duration }
+
+func readSpent(servers []int) (s spent, err error) {
+	cost, err := contest.CostOf(servers...)
+	if err != nil {
+		return s, err
+	}
+	s.server = cost.CPU
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(who, &usage); err != nil {
+			return s, err
+		}
+		s.own += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	return s, nil
 }
 
 // load has batches that were drawn before anything is timed.
@@ -174,26 +204,26 @@ func (l *load) rate(timed time.Duration, batches int) float64 {
 	return float64(batches*len(l.batches[0])) / timed.Seconds()
 }
 
-func (l *load) putAll(ctx context.Context, c *client.Client, timed time.Duration) (float64, error) {
+func (l *load) putAll(ctx context.Context, c *client.Client, timed time.Duration) (float64, int, error) {
 	begin := time.Now().Add(warmUp)
 	end, count := begin.Add(timed), 0
 	for i := 0; ; i++ {
 		if _, err := c.PutAll(ctx, l.batches[i%drawn]); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		switch now := time.Now(); {
 		case now.After(end):
-			return l.rate(timed, count), nil
+			return l.rate(timed, count), (i + 1) * len(l.batches[0]), nil
 		case now.After(begin):
 			count++
 		}
 	}
 }
 
-func (l *load) putStream(ctx context.Context, c *client.Client, timed time.Duration) (float64, error) {
+func (l *load) putStream(ctx context.Context, c *client.Client, timed time.Duration) (float64, int, error) {
 	s, err := c.PutStream(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	begin := time.Now().Add(warmUp)
 	end, count := begin.Add(timed), 0
@@ -210,16 +240,17 @@ func (l *load) putStream(ctx context.Context, c *client.Client, timed time.Durat
 		}
 		failed <- first
 	}()
-	for i := 0; time.Now().Before(end); i++ {
+	i := 0
+	for ; time.Now().Before(end); i++ {
 		p, err := s.Put(ctx, l.batches[i%drawn])
 		if err != nil {
-			return 0, errors.Join(err, s.Close())
+			return 0, 0, errors.Join(err, s.Close())
 		}
 		answered <- p
 	}
 	close(answered)
 	err = errors.Join(<-failed, s.Close())
-	return l.rate(timed, count), err
+	return l.rate(timed, count), i * len(l.batches[0]), err
 }
 
 // csvFile is what `sheaf import` loads.
@@ -250,12 +281,12 @@ func (f *csvFile) write() (err error) {
 }
 
 // load runs until the whole file is written, however long a turn is.
-func (f *csvFile) load(ctx context.Context, _ *client.Client, _ time.Duration) (float64, error) {
+func (f *csvFile) load(ctx context.Context, _ *client.Client, _ time.Duration) (float64, int, error) {
 	begin := time.Now()
 	command := exec.CommandContext(ctx, f.program, "import", "--csv", f.path, "--value-column", "value",
 		"--batch-entries", strconv.Itoa(f.entries), "--addr", f.addr)
 	if out, err := command.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("%w: %s", err, out)
+		return 0, 0, fmt.Errorf("%w: %s", err, out)
 	}
-	return keySpace / time.Since(begin).Seconds(), nil
+	return keySpace / time.Since(begin).Seconds(), keySpace, nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
@@ -13,12 +14,15 @@ import (
 	"github.com/sheafdb/sheaf"
 )
 
+// readBytes is how much of a file is read at a time.
+const readBytes = 256 << 10
+
 // csvSource reads a table with a header row. The key is the column keyColumn,
 // or the first one; the value is the column valueColumn, or the whole row as a
 // JSON object of strings in the order of the columns.
 func csvSource(r io.Reader, keyColumn, valueColumn string) source {
 	return func(yield func(record, error) bool) {
-		rows := csv.NewReader(r)
+		rows := csv.NewReader(bufio.NewReaderSize(r, readBytes))
 		rows.ReuseRecord = true
 		t, err := readHeader(rows, keyColumn, valueColumn)
 		if err != nil {
@@ -33,16 +37,14 @@ func csvSource(r io.Reader, keyColumn, valueColumn string) source {
 			end := rows.InputOffset()
 			rec := record{bytes: end - begin}
 			begin = end
-			var bad *csv.ParseError
-			switch {
-			case errors.As(err, &bad):
-				rec.line, rec.bad = bad.StartLine, bad.Err
-			case err != nil:
-				yield(record{}, fmt.Errorf("read CSV: %w", err))
-				return
-			default:
+			if err == nil {
 				rec.line, _ = rows.FieldPos(0)
 				rec.entry = t.entry(row)
+			} else if bad, ok := errors.AsType[*csv.ParseError](err); ok {
+				rec.line, rec.bad = bad.StartLine, bad.Err
+			} else {
+				yield(record{}, fmt.Errorf("read CSV: %w", err))
+				return
 			}
 			if !yield(checked(rec), nil) {
 				return

@@ -6,24 +6,36 @@ import (
 	"slices"
 )
 
-// lastKeys finds the batches of a stream that have a key in common with the next one. It is an
-// open-addressing table of the keys' hashes, each with the number of the last batch that had
-// it. Nothing is removed when a batch ends: its number is then not among those that fly, and
-// the slot is dropped when the table is made anew. So a key costs one look at one slot.
-//
-// A slot holds 40 bits of a hash and 24 of a number. Two keys, or two batches, that look the
-// same in them make one batch wait for another without need, and do no other harm.
+// lastKeys finds the batches of a stream that have a key in common with the next one. It has two
+// generations of batches, each with a table of the hashes of its keys, and of the number of the
+// last batch that had each. A generation that is full becomes the old one, and the old one's
+// table is emptied for the next, which must wait until all its batches have ended. So nothing is
+// ever removed, and a key costs a look into two tables that are small enough for the
+// processor's cache.
 type lastKeys struct {
-	slots []uint64 // 0 is empty; their number is a power of two
-	shift uint     // what is left of a hash is the place of its slot
+	now, old *generation
+	// room is how many keys the next generation has room for.
+	room int
+}
+
+// generation is a run of batches. Its table is open-addressing; the first bits of a hash are the
+// place of a slot, which holds its last 20 and the number of a batch. Two keys that look the same
+// make one batch wait for another without need, and do no other harm.
+type generation struct {
+	slots []uint32 // 0 is empty; their number is a power of two
+	shift uint
 	used  int
+	// flying is how many of its batches have not ended.
+	flying int
 }
 
 const (
-	numberBits = 24
+	numberBits = 12
 	numberMask = 1<<numberBits - 1
-	// minKeySlots is the size of a new table.
-	minKeySlots = 1 << 12
+	// The room of the first generation, and of most: half a table of 256 KiB. A larger batch
+	// gets a generation with room for it alone.
+	firstKeyRoom = 1 << 11
+	mostKeyRoom  = 1 << 15
 )
 
 // streamSeed is the process's own, so that nobody can choose keys that collide.
@@ -31,39 +43,36 @@ var streamSeed = maphash.MakeSeed()
 
 func hashOf(key []byte) uint64 { return maphash.Bytes(streamSeed, key) }
 
-// short is a number as a slot has it: never 0, so that a slot in use is not.
+// short is a number as a slot has it: never 0, so that a slot in use is not. A batch waits while
+// one flies that has the same.
 func short(number uint64) uint32 { return uint32(number%numberMask) + 1 }
 
-// join puts the keys of f into the table, and into f.ahead those that fly and have one of them.
-// flyingKeys is how many keys those have.
-func (k *lastKeys) join(f *Flight, flying map[uint32]*Flight, flyingKeys int) {
-	if more := f.Request.Entries.Len(); 2*(k.used+more) > len(k.slots) {
-		k.renew(flyingKeys+more, flying)
-	}
-	own := uint64(short(f.number))
-	var last uint64 // the number that was found last
-	for _, entry := range f.Request.Entries.All() {
-		before := k.set(hashOf(entry.Key)&^numberMask | own)
-		if before != own && before != last && before != 0 {
-			last = before
-			f.wait(flying[uint32(before)])
-		}
-	}
+func newLastKeys() lastKeys {
+	return lastKeys{now: &generation{}, old: &generation{}, room: firstKeyRoom}
 }
 
-// set puts a slot in the place of the one with its hash, and returns the number of that, 0 if
-// there was none.
-func (k *lastKeys) set(slot uint64) (before uint64) {
-	mask := uint64(len(k.slots) - 1)
-	for at := slot >> k.shift; ; at = (at + 1) & mask {
-		switch old := k.slots[at]; {
-		case old == 0:
-			k.slots[at] = slot
-			k.used++
-			return 0
-		case (old^slot)&^numberMask == 0:
-			k.slots[at] = slot
-			return old & numberMask
+// waits says whether a batch of so many keys must wait until others have ended.
+func (k *lastKeys) waits(keys int) bool {
+	return 2*(k.now.used+keys) > len(k.now.slots) && k.old.flying > 0
+}
+
+// join puts the keys of f into the table, and into f.ahead those that fly and have one of them.
+func (k *lastKeys) join(f *Flight, flying map[uint32]*Flight) {
+	if keys := f.Request.Entries.Len(); 2*(k.now.used+keys) > len(k.now.slots) {
+		k.now, k.old = k.old, k.now
+		k.now.empty(max(keys, k.room))
+		k.room = min(2*k.room, mostKeyRoom)
+	}
+	f.generation = k.now
+	k.now.flying++
+	own, last := short(f.number), uint32(0)
+	for _, entry := range f.Request.Entries.All() {
+		hash := hashOf(entry.Key)
+		for _, before := range [2]uint32{k.old.get(hash), k.now.set(hash, own)} {
+			if before != 0 && before != own && before != last {
+				last = before
+				f.wait(flying[before])
+			}
 		}
 	}
 }
@@ -75,14 +84,46 @@ func (f *Flight) wait(before *Flight) {
 	}
 }
 
-// renew makes a table for so many keys, and as many more, with the slots of those that fly.
-func (k *lastKeys) renew(keys int, flying map[uint32]*Flight) {
-	old := k.slots
-	size := max(minKeySlots, 1<<bits.Len(uint(4*keys-1)))
-	*k = lastKeys{slots: make([]uint64, size), shift: uint(64 - bits.TrailingZeros(uint(size)))}
-	for _, slot := range old {
-		if slot != 0 && flying[uint32(slot&numberMask)] != nil {
-			k.set(slot)
+// empty makes room for so many keys.
+func (g *generation) empty(keys int) {
+	size := 1 << bits.Len(uint(2*keys-1))
+	if cap(g.slots) >= size && cap(g.slots) <= 2*max(size, 2*mostKeyRoom) {
+		g.slots = g.slots[:size]
+		clear(g.slots)
+	} else {
+		g.slots = make([]uint32, size)
+	}
+	g.shift, g.used = uint(64-bits.TrailingZeros(uint(size))), 0
+}
+
+// get returns the number of the last batch with a key, 0 if there is none.
+func (g *generation) get(hash uint64) uint32 {
+	if g.used == 0 {
+		return 0
+	}
+	tag, mask := uint32(hash)<<numberBits, uint64(len(g.slots)-1)
+	for at := hash >> g.shift; ; at = (at + 1) & mask {
+		switch slot := g.slots[at]; {
+		case slot == 0:
+			return 0
+		case slot&^numberMask == tag:
+			return slot & numberMask
+		}
+	}
+}
+
+// set is get, and makes it this one.
+func (g *generation) set(hash uint64, number uint32) (before uint32) {
+	tag, mask := uint32(hash)<<numberBits, uint64(len(g.slots)-1)
+	for at := hash >> g.shift; ; at = (at + 1) & mask {
+		switch slot := g.slots[at]; {
+		case slot == 0:
+			g.slots[at] = tag | number
+			g.used++
+			return 0
+		case slot&^numberMask == tag:
+			g.slots[at] = tag | number
+			return slot & numberMask
 		}
 	}
 }

@@ -31,8 +31,6 @@ type Stream struct {
 	// last to have a key.
 	flying map[uint32]*Flight
 	keys   lastKeys
-	// flyingKeys is how many keys those have.
-	flyingKeys int
 	// owed are the batches that are to come again, in the order in which they came first.
 	owed     []owed
 	owedKeys int
@@ -44,10 +42,8 @@ type Stream struct {
 // What bounds a stream, beside the bytes that its face counts.
 const (
 	// MaxFlights is how many batches of one stream are at work at a time.
-	MaxFlights = 64
-	// maxFlyingKeys is how many keys those may have, but for a single larger batch: they take
-	// up to 32 bytes each.
-	maxFlyingKeys = 1 << 17
+	// How many keys those may have is for lastKeys to say.
+	MaxFlights = 32
 	// maxOwedKeys bounds the keys of batches that are to come again.
 	maxOwedKeys = 1 << 18
 	// flightPatience bounds a batch whose stream has no deadline.
@@ -66,6 +62,8 @@ type Flight struct {
 	answer Answer
 	err    error
 	again  bool // it is to be sent again
+
+	generation *generation
 }
 
 // owed is a batch that is to come again.
@@ -78,7 +76,7 @@ type owed struct {
 
 // NewStream returns a stream without batches.
 func (c *Coordinator) NewStream() *Stream {
-	s := &Stream{c: c, flying: make(map[uint32]*Flight)}
+	s := &Stream{c: c, flying: make(map[uint32]*Flight), keys: newLastKeys()}
 	s.freed.L = &s.mu
 	return s
 }
@@ -90,7 +88,7 @@ func (s *Stream) Begin(ctx context.Context, f *Flight) error {
 	f.done = make(chan struct{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.flying) >= MaxFlights || len(s.flying) > 0 && s.flyingKeys+f.Request.Entries.Len() > maxFlyingKeys {
+	for len(s.flying) >= MaxFlights || s.keys.waits(f.Request.Entries.Len()) || s.flying[short(s.last+1)] != nil {
 		s.freed.Wait()
 	}
 	if s.full != nil {
@@ -106,9 +104,8 @@ func (s *Stream) Begin(ctx context.Context, f *Flight) error {
 			return nil
 		}
 	}
-	s.keys.join(f, s.flying, s.flyingKeys)
+	s.keys.join(f, s.flying)
 	s.flying[short(f.number)] = f
-	s.flyingKeys += f.Request.Entries.Len()
 	go s.run(ctx, f)
 	return nil
 }
@@ -142,7 +139,7 @@ func (s *Stream) run(ctx context.Context, f *Flight) {
 	f.answer, f.err = s.put(ctx, f)
 	s.mu.Lock()
 	delete(s.flying, short(f.number))
-	s.flyingKeys -= f.Request.Entries.Len()
+	f.generation.flying--
 	if f.again = toComeAgain(f.err); f.again {
 		s.owe(f)
 	}

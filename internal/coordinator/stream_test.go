@@ -188,32 +188,47 @@ func TestAStreamHasABoundOnWhatItHasAtWork(t *testing.T) {
 	r.wait(late, "")
 }
 
-func TestSharedKeysAreFoundAlsoWhenTheTableIsMadeAnew(t *testing.T) {
-	var table lastKeys
-	flying := make(map[uint32]*Flight)
-	keys := func(from, n int) wire.Entries {
+func TestSharedKeysAreFoundInBothGenerations(t *testing.T) {
+	table, flying := newLastKeys(), make(map[uint32]*Flight)
+	begin := func(number uint64, from, n int) *Flight {
+		t.Helper()
 		var raw []byte
 		for i := range n {
 			raw = wire.AppendEntry(raw, &wire.Entry{Key: fmt.Appendf(nil, "%d", from+i)})
 		}
-		return wire.Canonical(raw)
-	}
-	first := &Flight{number: 1, Request: wire.PutAll{Entries: keys(0, 1000)}}
-	table.join(first, flying, 0)
-	flying[short(1)] = first
-	for n := uint64(2); n < 50; n++ { // none of these flies when the next one comes
-		f := &Flight{number: n, Request: wire.PutAll{Entries: keys(int(n)*1000, 1000)}}
-		table.join(f, flying, 1000)
-		if len(f.ahead) > 0 {
-			t.Fatalf("batch %d waits for %v, with which it shares nothing", n, f.ahead[0].number)
+		f := &Flight{number: number, Request: wire.PutAll{Entries: wire.Canonical(raw)}}
+		if table.waits(n) {
+			t.Fatalf("batch %d has to wait", number)
 		}
+		table.join(f, flying)
+		return f
 	}
-	if len(table.slots) > 1<<14 {
-		t.Errorf("the table has grown to %d slots for 2,000 keys", len(table.slots))
+	end := func(f *Flight) { f.generation.flying-- }
+	first := begin(1, 0, 1000)
+	flying[short(1)] = first
+	second := begin(2, 5000, 3*firstKeyRoom) // does not fit beside it
+	if len(second.ahead) > 0 || second.generation == first.generation {
+		t.Fatalf("a batch that shares nothing waits for %v", second.ahead)
 	}
-	last := &Flight{number: 50, Request: wire.PutAll{Entries: keys(999, 1000)}}
-	table.join(last, flying, 1000)
-	if len(last.ahead) != 1 || last.ahead[0] != first {
-		t.Errorf("the last batch waits for %v, not for the first", last.ahead)
+	third := begin(3, 999, 1)
+	if len(third.ahead) != 1 || third.ahead[0] != first {
+		t.Errorf("it waits for %v, not for that in the old generation", third.ahead)
+	}
+	if !table.waits(mostKeyRoom) {
+		t.Error("a third generation begins while one of the first flies")
+	}
+	end(first)
+	delete(flying, short(1))
+	end(second)
+	end(third)
+	for n := uint64(4); n < 200; n++ { // none of these flies when the next one comes
+		f := begin(n, int(n)*10_000, 1000)
+		if len(f.ahead) > 0 {
+			t.Fatalf("batch %d waits for %d, with which it shares nothing", n, f.ahead[0].number)
+		}
+		end(f)
+	}
+	if len(table.now.slots) != 2*mostKeyRoom {
+		t.Errorf("a table has %d slots", len(table.now.slots))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/sheafdb/sheaf"
@@ -74,6 +75,8 @@ type lines struct {
 	stream *coordinator.Stream
 	queue  chan *imported
 	flying byteGate
+	// unread is set when the client takes no more answers.
+	unread atomic.Bool
 }
 
 // gathered is a batch that is being read.

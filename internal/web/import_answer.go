@@ -32,6 +32,7 @@ func (im *lines) answer() error {
 		im.header()
 		out.out = appendImported(out.out, b, answer, refused)
 		out.spill(0)
+		im.unread.Store(out.err != nil)
 	}
 	im.header()
 	out.out = append(out.out, `{"done":true,"batches":`...)

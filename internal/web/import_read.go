@@ -31,6 +31,9 @@ func (im *lines) read() error {
 				err = ofLine(err, im.in.number)
 			}
 		}
+		if err == nil && im.unread.Load() {
+			return nil // the answer is cut short, which says it
+		}
 		if err == nil && im.a.cfg.Gate.Draining() {
 			err = im.a.cfg.Gate.Read()
 		}

@@ -207,58 +207,75 @@ func TestWhatAScanWritesAnImportReads(t *testing.T) {
 
 func TestAnswersComeWhileTheBodyIsSent(t *testing.T) {
 	r := newRig(t, nil)
+	im := r.begin(t, "/v1/import?batch=1", `{"key":"a","value":"1"}`+"\n"+`{"key":"b"`)
+	im.hear(`"batch":0`)
+	im.say(`,"value":"2"}` + "\n")
+	im.hear(`"batch":1`)
+	_ = im.feed.Close()
+	im.hear(`"done":true,"batches":2`)
+}
+
+// importer is an import whose body is sent piece by piece.
+type importer struct {
+	t     *testing.T
+	feed  *io.PipeWriter
+	lines *bufio.Scanner
+}
+
+func (r *rig) begin(t *testing.T, path, first string) *importer {
+	t.Helper()
 	body, feed := io.Pipe()
-	req, err := http.NewRequest("POST", r.URL+"/v1/import?batch=1", body)
+	req, err := http.NewRequest("POST", r.URL+path, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Idempotency-Key", "slow")
-	fed := make(chan error, 1)
-	write := func(text string) { _, err := feed.Write([]byte(text)); fed <- err }
-	go write(`{"key":"a","value":"1"}` + "\n" + `{"key":"b"`)
+	req.Header.Set("Idempotency-Key", t.Name())
+	go func() { _, _ = feed.Write([]byte(first)) }()
 	resp, err := r.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
-	lines := bufio.NewScanner(resp.Body)
-	if !lines.Scan() || !strings.Contains(lines.Text(), `"batch":0`) {
-		t.Fatalf("%s, %v", lines.Text(), lines.Err())
+	t.Cleanup(func() {
+		_ = feed.Close()
+		_ = resp.Body.Close()
+	})
+	return &importer{t, feed, bufio.NewScanner(resp.Body)}
+}
+
+// hear returns the next line of the answer, which must have this in it.
+func (im *importer) hear(part string) {
+	im.t.Helper()
+	if !im.lines.Scan() || !strings.Contains(im.lines.Text(), part) {
+		im.t.Fatalf("%s (%v), want %s", im.lines.Text(), im.lines.Err(), part)
 	}
-	if err := <-fed; err != nil {
-		t.Fatal(err)
+}
+
+func (im *importer) say(text string) {
+	im.t.Helper()
+	if _, err := im.feed.Write([]byte(text)); err != nil {
+		im.t.Fatal(err)
 	}
-	go write(`,"value":"2"}` + "\n")
-	if !lines.Scan() || !strings.Contains(lines.Text(), `"batch":1`) {
-		t.Fatalf("%s, %v", lines.Text(), lines.Err())
+}
+
+func TestADrainingNodeEndsAnImport(t *testing.T) {
+	r := newRig(t, nil)
+	im := r.begin(t, "/v1/import?batch=1", `{"key":"a","value":"1"}`+"\n")
+	im.hear(`"batch":0,"entries":1,"version"`)
+	r.gate.Drain()
+	im.say(`{"key":"b","value":"1"}` + "\n")
+	im.hear(`"reason":"DRAINING"`)
+	for im.lines.Scan() && !strings.Contains(im.lines.Text(), `"done":true`) {
 	}
-	if err := <-fed; err != nil {
-		t.Fatal(err)
-	}
-	_ = feed.Close()
-	if !lines.Scan() || !strings.Contains(lines.Text(), `"done":true,"batches":2`) {
-		t.Fatalf("%s, %v", lines.Text(), lines.Err())
+	if !strings.Contains(im.lines.Text(), `"entries":1,`) {
+		t.Errorf("it ended with %s", im.lines.Text())
 	}
 }
 
 func TestAnImportWhoseClientLeavesKeepsWhatWasAnswered(t *testing.T) {
 	r := newRig(t, nil)
-	body, feed := io.Pipe()
-	req, err := http.NewRequest("POST", r.URL+"/v1/import?batch=1", body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Idempotency-Key", "leaves")
-	go func() { _, _ = feed.Write([]byte(`{"key":"a","value":"1"}` + "\n" + `{"key":"b"`)) }()
-	resp, err := r.Client().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bufio.NewScanner(resp.Body).Scan() {
-		t.Fatal("no answer")
-	}
-	_ = feed.CloseWithError(io.ErrUnexpectedEOF)
-	_ = resp.Body.Close()
+	im := r.begin(t, "/v1/import?batch=1", `{"key":"a","value":"1"}`+"\n"+`{"key":"b"`)
+	im.hear(`"batch":0`)
+	_ = im.feed.CloseWithError(io.ErrUnexpectedEOF)
 	if _, value := r.version(t, "a"); value != "1" {
 		t.Errorf("a is %q", value)
 	} // that nothing is held, the rig sees
