@@ -133,9 +133,6 @@ func (s *Served) Addr() string { return s.nodes[s.leader].grpc }
 // Admin is the address of the administrative pages of the server that leads.
 func (s *Served) Admin() string { return s.nodes[s.leader].admin }
 
-// Addr is the address of the gRPC face of the server that leads.
-func (s *Served) Addr() string { return s.nodes[s.leader].grpc }
-
 // Close kills the processes: their directories go too, so there is nothing to save.
 func (s *Served) Close() error {
 	var err error
