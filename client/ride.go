@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -64,7 +65,7 @@ func (c *Client) closeLanes() {
 // rides says whether a call may be sent together with others: it asks for nothing that would
 // concern them too.
 func (o *readOptions) rides(ctx context.Context) bool {
-	if o.noRetry || o.level < 0 || int(o.level) >= ridingLevels {
+	if o.noRetry || o.hedge > 0 || o.level < 0 || int(o.level) >= ridingLevels {
 		return false
 	}
 	_, own := metadata.FromOutgoingContext(ctx) // the caller's own word to the node
@@ -161,10 +162,16 @@ func (c *Client) await(ctx context.Context, r *rider) error {
 		gone = ctx.Err()
 	case <-late:
 	}
+	slack := time.Duration(0)
+	if errors.Is(gone, context.DeadlineExceeded) {
+		slack = clockSlack // the bundle's time is over too, and it knows what took so long
+	}
+	wait := time.NewTimer(slack)
+	defer wait.Stop()
 	select {
 	case <-r.done: // just in time
 		return nil
-	default:
+	case <-wait.C:
 		return gone
 	}
 }
