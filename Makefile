@@ -5,7 +5,7 @@ TOOL = go tool -modfile=tools/go.mod
 # The race detector costs several times the time, so it runs where state is shared.
 RACE = . ./anybatch ./shardmap ./internal/wire/... ./internal/admission/... ./internal/apply/... ./internal/wal/... \
 	./internal/store/... ./internal/group/... ./internal/router/... ./internal/coordinator/... ./internal/rpc/... \
-	./internal/web/... ./internal/node/... ./internal/peer/... ./internal/cluster/... ./internal/check/history/... ./internal/contract/... ./client/...
+	./internal/feed/... ./internal/web/... ./internal/node/... ./internal/peer/... ./internal/cluster/... ./internal/check/history/... ./internal/contract/... ./client/...
 # The rooms that a PutAll walks through, from the client to the store.
 BENCH = ./client ./internal/rpc ./internal/web ./internal/wire ./internal/coordinator ./internal/group \
 	./internal/wal ./internal/apply ./internal/store/... ./internal/peer ./shardmap
@@ -25,11 +25,13 @@ test: ## run every test
 	go test -tags failpoints ./internal/failpoint
 	go -C bench test ./...
 
+# Its packages wait for elections and disks more than they compute, so four run at a time. Vet has looked
+# at them already.
 race: ## run the core's tests under the race detector
-	go test -race $(RACE)
+	go test -race -p 4 -vet=off $(RACE)
 
 groups: ## run the contract with four groups in the node
-	CONTRACT_GROUPS=4 go test ./internal/contract
+	CONTRACT_GROUPS=4 go test -vet=off ./internal/contract
 
 invariants: ## run the tests of the path with released buffers overwritten
 	go test -tags invariants $(INVARIANTS)

@@ -112,12 +112,15 @@ func (c *Client) readOne(ctx context.Context, op string, key []byte, opts []Read
 		return c.readAlone(ctx, op, key, &o)
 	}
 	if gone := c.await(ctx, r); gone != nil {
+		late := &sheaf.Error{Code: sheaf.NotProposed, Op: op, Err: gone, Detail: "the caller's time was over before the read was answered"}
 		if l.withdraw(r) {
 			l.reuse(r)
-		} else {
-			r.bundle.leave(r)
+			return sheaf.Item{}, late
 		}
-		return sheaf.Item{}, &sheaf.Error{Code: sheaf.NotProposed, Op: op, Err: gone, Detail: "the caller's time was over before the read was answered"}
+		if !r.lastWord(gone) {
+			r.bundle.leave(r)
+			return sheaf.Item{}, late
+		}
 	}
 	item, err := cloneItem(r.item), r.err
 	l.reuse(r)
@@ -162,17 +165,27 @@ func (c *Client) await(ctx context.Context, r *rider) error {
 		gone = ctx.Err()
 	case <-late:
 	}
-	slack := time.Duration(0)
-	if errors.Is(gone, context.DeadlineExceeded) {
-		slack = clockSlack // the bundle's time is over too, and it knows what took so long
-	}
-	wait := time.NewTimer(slack)
-	defer wait.Stop()
 	select {
 	case <-r.done: // just in time
 		return nil
-	case <-wait.C:
+	default:
 		return gone
+	}
+}
+
+// lastWord waits a moment for the answer to a bundle that is on its way, when the caller's time is over:
+// its own is over too, and it knows what took so long.
+func (r *rider) lastWord(gone error) bool {
+	if !errors.Is(gone, context.DeadlineExceeded) {
+		return false
+	}
+	wait := time.NewTimer(clockSlack)
+	defer wait.Stop()
+	select {
+	case <-r.done:
+		return true
+	case <-wait.C:
+		return false
 	}
 }
 
