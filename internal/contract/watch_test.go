@@ -147,6 +147,7 @@ func problemSeen(t testing.TB, body []byte) seen {
 	if err := json.Unmarshal(body, &p); err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
+	note("http", p.Reason)
 	return seen{refused: p.Reason, restart: p.Token}
 }
 
