@@ -320,7 +320,7 @@ func keysOf(e Event) (keys []string) {
 
 // many makes more checks than is rapid's habit: each takes a fraction of a millisecond.
 func many(t *testing.T, check func(*rapid.T)) {
-	for range 20 {
+	for range 10 {
 		rapid.Check(t, check)
 	}
 }
