@@ -30,6 +30,8 @@ type Error struct {
 	Keys [][]byte
 	// CurrentETag is the ETag that the batch's keys have, when a condition failed.
 	CurrentETag ETag
+	// Token is where a watch may begin whose own token is older than what is kept.
+	Token string
 	// RetryAfter is how long to wait before the same call may succeed.
 	RetryAfter time.Duration
 	// Err is the cause, if there is one: often context.DeadlineExceeded.

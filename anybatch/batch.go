@@ -105,6 +105,16 @@ func (b *Batch) DecodeAny(encoded []byte) error {
 	return nil
 }
 
+// DecodeValue adds the message of a google.protobuf.Any that came in its two parts. Its error is
+// an *Error.
+func (b *Batch) DecodeValue(typeURL string, value []byte) error {
+	id, ok := b.registry.Find(typeURL)
+	if err := b.add(id, ok, len(typeURL), value); err != nil {
+		return errorAt(len(b.refs), []byte(typeURL), err)
+	}
+	return nil
+}
+
 // add decodes one message into the slab of its type.
 func (b *Batch) add(id TypeID, known bool, urlBytes int, value []byte) error {
 	size := urlBytes + len(value)

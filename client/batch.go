@@ -3,6 +3,7 @@ package client
 import (
 	"math"
 	"time"
+	"unsafe"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/wire"
@@ -40,19 +41,8 @@ func encode(id sheaf.RequestID, entries []sheaf.Entry, o *writeOptions) (*[]byte
 	// another.
 	request := requests.Get(size)
 	buf := wire.AppendPutAll((*request)[:0], &wire.PutAll{RequestID: string(id)}, nil)
-	var typeURL []byte // reused, because the wire form holds it as bytes
 	for i := range entries {
-		e := &entries[i]
-		typeURL = append(typeURL[:0], e.TypeURL...)
-		entry := wire.Entry{Key: e.Key, Value: e.Value, Delete: e.Delete, TypeURL: typeURL}
-		entry.TTLMS = milliseconds(e.TTL)
-		if e.TTL == 0 && !e.Delete {
-			entry.TTLMS = milliseconds(o.ttl)
-		}
-		if e.IfVersion != nil {
-			entry.IfVersion, entry.HasIfVersion = *e.IfVersion, true
-		}
-		buf = wire.AppendEntry(buf, &entry)
+		buf = appendEntry(buf, &entries[i], o.ttl)
 	}
 	*request = wire.AppendPutAll(buf, &wire.PutAll{
 		Consistency: o.level,
@@ -61,6 +51,22 @@ func encode(id sheaf.RequestID, entries []sheaf.Entry, o *writeOptions) (*[]byte
 		After:       o.after,
 	}, nil)
 	return request, nil
+}
+
+// appendEntry appends an entry, with a time to live for a put that has none of its own.
+func appendEntry(dst []byte, e *sheaf.Entry, ttl time.Duration) []byte {
+	entry := wire.Entry{Key: e.Key, Value: e.Value, Delete: e.Delete, TTLMS: milliseconds(e.TTL)}
+	if e.TypeURL != "" {
+		// The wire form, which is only read, holds it as bytes.
+		entry.TypeURL = unsafe.Slice(unsafe.StringData(e.TypeURL), len(e.TypeURL))
+	}
+	if e.TTL == 0 && !e.Delete {
+		entry.TTLMS = milliseconds(ttl)
+	}
+	if e.IfVersion != nil {
+		entry.IfVersion, entry.HasIfVersion = *e.IfVersion, true
+	}
+	return wire.AppendEntry(dst, &entry)
 }
 
 // milliseconds rounds away from zero: a positive time to live must not become

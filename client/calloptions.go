@@ -24,6 +24,7 @@ type readOptions struct {
 	level   sheaf.Consistency
 	after   uint64
 	noRetry bool
+	hedge   time.Duration // of reads only
 }
 
 type writeOptions struct {
@@ -32,11 +33,16 @@ type writeOptions struct {
 	ifMatch, ifNoneMatch     sheaf.ETag
 	idSet, matchSet, noneSet bool
 	ttl                      time.Duration
+	streamBytes              int64 // of a PutStream
 }
 
 type writeOption func(*writeOptions)
 
 func (f writeOption) applyWrite(o *writeOptions) { f(o) }
+
+type readOption func(*readOptions)
+
+func (f readOption) applyRead(o *readOptions) { f(o) }
 
 type callOption func(*readOptions)
 
@@ -98,6 +104,8 @@ func gatherWrite(opts []WriteOption) (writeOptions, *sheaf.Error) {
 	switch {
 	case o.idSet && o.id == "":
 		return o, sheaf.Invalid("request_id", "is empty: leave WithRequestID out for a fresh one")
+	case isPlace(o.id):
+		return o, sheaf.Invalid("request_id", "is %q, which names one write of a bundle and cannot be repeated: give a write that you may want to repeat an ID before it is sent", o.id)
 	case o.matchSet && o.ifMatch == "":
 		return o, sheaf.Invalid("if_match", "is empty: leave IfMatch out to write without a condition")
 	case o.noneSet && o.ifNoneMatch == "":

@@ -3,9 +3,11 @@ package client
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 
@@ -19,7 +21,17 @@ type Client struct {
 	nodes   nodes
 	retry   RetryPolicy
 	timeout time.Duration
+	budget  bucket
+	tracer  trace.Tracer // nil: nothing is traced
 	closed  atomic.Bool
+
+	// lanes gather single calls. life ends with Close, and running are those of its goroutines.
+	lanes   lanes
+	life    context.Context
+	end     context.CancelFunc
+	running sync.WaitGroup
+	// noBundles: a node does not know PutBundle, so nothing is gathered for it any more.
+	noBundles atomic.Bool
 
 	// clock is the server's, as far as its answers have told.
 	clock serverClock
@@ -57,7 +69,8 @@ func New(addr string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client of %q: %w", addr, err)
 	}
-	c := &Client{retry: o.retry, timeout: o.timeout}
+	c := &Client{retry: o.retry, timeout: o.timeout, tracer: o.tracer}
+	c.budget.fill(o.retry.Budget)
 	for _, one := range addrs {
 		n, err := o.connect(one)
 		if err != nil {
@@ -66,6 +79,7 @@ func New(addr string, opts ...Option) (*Client, error) {
 		}
 		c.nodes.all = append(c.nodes.all, n)
 	}
+	c.openLanes()
 	return c, nil
 }
 
@@ -103,7 +117,9 @@ func (c *Client) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	return c.nodes.close()
+	err := c.nodes.close()
+	c.closeLanes()
+	return err
 }
 
 // Status asks the node what it is doing. It answers also while it recovers.

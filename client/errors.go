@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"strconv"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -16,6 +17,10 @@ const errorDomain = "sheaf"
 
 // understand turns what gRPC returned for an attempt into a row of the table.
 func (call *call) understand(err error, sent bool) *sheaf.Error {
+	if e, ok := errors.AsType[*sheaf.Error](err); ok { // found out here
+		e.Op = call.op
+		return e
+	}
 	st := status.Convert(err)
 	if e := fromDetails(st); e != nil {
 		e.Op = call.op
@@ -73,6 +78,7 @@ func fromDetails(st *status.Status) *sheaf.Error {
 				told = true
 				e.Code = sheaf.Code(d.GetReason())
 				e.CurrentETag = sheaf.ETag(d.GetMetadata()["current_etag"])
+				e.Token = d.GetMetadata()["token"]
 			}
 		case *errdetails.RetryInfo:
 			e.RetryAfter = max(d.GetRetryDelay().AsDuration(), 0)

@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -37,14 +39,20 @@ type fakeNode struct {
 
 	putall []line[*sheafv1.PutAllRequest, *sheafv1.PutAllResponse]
 	getall []line[*sheafv1.GetAllRequest, *sheafv1.GetAllResponse]
-	scan   func(*sheafv1.ScanRequest, grpc.ServerStreamingServer[sheafv1.ScanResponse]) error
+	bundle func(n int, req *sheafv1.PutBundleRequest) (*sheafv1.PutBundleResponse, error)
+	// putstream serves the n-th stream.
+	putstream func(n int, stream putStreamServer) error
+	scan      func(*sheafv1.ScanRequest, grpc.ServerStreamingServer[sheafv1.ScanResponse]) error
+	watch     func(*sheafv1.WatchRequest, grpc.ServerStreamingServer[sheafv1.WatchResponse]) error
 
-	mu     sync.Mutex
-	raw    [][]byte // every PutAllRequest as it arrived
-	writes []*sheafv1.PutAllRequest
-	md     []metadata.MD // of the writes
-	reads  []*sheafv1.GetAllRequest
-	clock  func() time.Time // nil: tells no time
+	mu      sync.Mutex
+	raw     [][]byte // every write as it arrived
+	opened  int      // streams
+	writes  []*sheafv1.PutAllRequest
+	md      []metadata.MD // of the writes
+	reads   []*sheafv1.GetAllRequest
+	bundles []*sheafv1.PutBundleRequest
+	clock   func() time.Time // nil: tells no time
 }
 
 type line[Req, Resp any] func(context.Context, *fakeNode, Req) (Resp, error)
@@ -60,16 +68,55 @@ func inBubble(t *testing.T, node *fakeNode, test func(t *testing.T, c *Client), 
 // serve starts node and returns a client of it; both end with the test.
 func serve(t *testing.T, node *fakeNode, serverOpts []grpc.ServerOption, opts ...Option) *Client {
 	t.Helper()
-	node.listener = &trackingListener{Listener: bufconn.Listen(1 << 20)}
-	server := grpc.NewServer(append([]grpc.ServerOption{grpc.ForceServerCodecV2(recorder{node})}, serverOpts...)...)
-	sheafv1.RegisterKVServiceServer(server, node)
-	sheafv1.RegisterNodeServiceServer(server, node)
+	node.start(t, serverOpts...)
+	return clientOf(t, []*fakeNode{node}, opts...)
+}
+
+// inBubbleOf runs a test with several nodes, which are endpoints of one client.
+func inBubbleOf(t *testing.T, nodes []*fakeNode, test func(t *testing.T, c *Client), opts ...Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		for _, node := range nodes {
+			node.start(t)
+		}
+		test(t, clientOf(t, nodes, opts...))
+	})
+}
+
+// start serves until the test ends.
+func (n *fakeNode) start(t *testing.T, opts ...grpc.ServerOption) {
+	t.Helper()
+	n.listener = &trackingListener{Listener: bufconn.Listen(1 << 20)}
+	server := grpc.NewServer(append([]grpc.ServerOption{grpc.ForceServerCodecV2(recorder{n})}, opts...)...)
+	sheafv1.RegisterKVServiceServer(server, n)
+	sheafv1.RegisterNodeServiceServer(server, n)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = server.Serve(node.listener)
+		_ = server.Serve(n.listener)
 	}()
-	c, err := New("127.0.0.1:1", append([]Option{withDialer(node.listener.dial)}, opts...)...)
+	t.Cleanup(func() {
+		server.Stop()
+		<-done
+	})
+}
+
+// clientOf returns a client whose endpoints are the nodes, in order.
+func clientOf(t *testing.T, nodes []*fakeNode, opts ...Option) *Client {
+	t.Helper()
+	byAddr := map[string]*fakeNode{}
+	var addrs []string
+	for i, node := range nodes {
+		addr := "127.0.0.1:" + strconv.Itoa(i+1)
+		byAddr[addr], addrs = node, append(addrs, addr)
+	}
+	dial := func(o *options) error {
+		o.dial = append(o.dial, grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+			return byAddr[addr].listener.dial(ctx)
+		}))
+		return nil
+	}
+	c, err := New(strings.Join(addrs, ","), append([]Option{dial}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +124,6 @@ func serve(t *testing.T, node *fakeNode, serverOpts []grpc.ServerOption, opts ..
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-		server.Stop()
-		<-done
 	})
 	return c
 }
@@ -129,12 +174,20 @@ func (recorder) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 func (r recorder) Unmarshal(data mem.BufferSlice, v any) error {
-	if _, ok := v.(*sheafv1.PutAllRequest); ok {
+	switch v.(type) {
+	case *sheafv1.PutAllRequest, *sheafv1.PutStreamRequest, *sheafv1.PutBundleRequest:
 		r.node.mu.Lock()
 		r.node.raw = append(r.node.raw, data.Materialize())
 		r.node.mu.Unlock()
 	}
 	return encoding.GetCodecV2("proto").Unmarshal(data, v)
+}
+
+// received returns the writes that have arrived, while others may.
+func (n *fakeNode) received() [][]byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.raw)
 }
 
 func (n *fakeNode) PutAll(ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
@@ -148,6 +201,18 @@ func (n *fakeNode) PutAll(ctx context.Context, req *sheafv1.PutAllRequest) (*she
 	return next(ctx, n, req)
 }
 
+func (n *fakeNode) PutBundle(ctx context.Context, req *sheafv1.PutBundleRequest) (*sheafv1.PutBundleResponse, error) {
+	if n.bundle == nil {
+		return n.UnimplementedKVServiceServer.PutBundle(ctx, req)
+	}
+	n.mu.Lock()
+	n.bundles = append(n.bundles, req)
+	at := len(n.bundles) - 1
+	n.mu.Unlock()
+	n.tellTime(ctx)
+	return n.bundle(at, req)
+}
+
 func (n *fakeNode) GetAll(ctx context.Context, req *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {
 	n.mu.Lock()
 	n.reads = append(n.reads, req)
@@ -159,6 +224,10 @@ func (n *fakeNode) GetAll(ctx context.Context, req *sheafv1.GetAllRequest) (*she
 
 func (n *fakeNode) Scan(req *sheafv1.ScanRequest, stream grpc.ServerStreamingServer[sheafv1.ScanResponse]) error {
 	return n.scan(req, stream)
+}
+
+func (n *fakeNode) Watch(req *sheafv1.WatchRequest, stream grpc.ServerStreamingServer[sheafv1.WatchResponse]) error {
+	return n.watch(req, stream)
 }
 
 func (n *fakeNode) GetStatus(context.Context, *sheafv1.GetStatusRequest) (*sheafv1.GetStatusResponse, error) {

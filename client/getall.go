@@ -5,10 +5,10 @@ import (
 	"slices"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/sheafdb/sheaf"
-	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
 )
 
 // Values is the answer to a GetAll.
@@ -31,23 +31,55 @@ func (c *Client) GetAll(ctx context.Context, keys [][]byte, opts ...ReadOption) 
 
 func (c *Client) read(ctx context.Context, op string, keys [][]byte, opts []ReadOption) (Values, error) {
 	o := gatherRead(opts)
+	return c.readWith(ctx, op, keys, &o)
+}
+
+func (c *Client) readWith(ctx context.Context, op string, keys [][]byte, o *readOptions) (Values, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
-	call := c.newCall(op)
-	call.route = c.nodes.routeOf(slices.Values(keys))
-	if o.noRetry {
-		call.policy.MaxAttempts = 1
+	size := requestOverheadBytes
+	for _, key := range keys {
+		size += keyOverheadBytes + len(key)
 	}
-	request := &sheafv1.GetAllRequest{Keys: keys, Consistency: o.protoLevel(), After: o.after}
-	var answer message
-	_, err := c.run(ctx, call, func(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (bool, error) {
-		return true, conn.Invoke(ctx, sheafv1.KVService_GetAll_FullMethodName, request, &answer,
-			append(opts, grpc.ForceCodecV2(codec{}))...)
-	})
+	request := requests.Get(size)
+	*request = (*request)[:0]
+	for _, key := range keys {
+		*request = appendKey(*request, key)
+	}
+	*request = appendReadOptions(*request, o)
+	size = len(*request)
+	buffer := requests.asBuffer(request)
+	defer buffer.Free()
+	answer, err := c.sendGetAll(ctx, op, buffer, size, c.nodes.routeOf(slices.Values(keys)), o)
 	if err != nil {
 		return Values{}, err
 	}
-	values, ok := decodeValues(answer.answer, len(keys))
+	return c.decodeAnswer(op, answer, len(keys))
+}
+
+// keyOverheadBytes is what a key of a request needs besides its bytes, at most.
+const keyOverheadBytes = 1 + 5
+
+// sendGetAll sends an encoded request until it is answered.
+func (c *Client) sendGetAll(ctx context.Context, op string, request mem.Buffer, size, route int, o *readOptions) ([]byte, error) {
+	ctx = announce(ctx, size)
+	call := c.newCall(op)
+	call.route = route
+	if o.noRetry {
+		call.policy.MaxAttempts = 1
+	}
+	msg := message{request: request}
+	_, err := c.run(ctx, call, func(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (bool, error) {
+		if o.hedge > 0 && len(c.nodes.all) > 1 {
+			return true, c.hedged(ctx, call, o.hedge, &msg, opts...)
+		}
+		return true, getAll(ctx, conn, &msg, opts...)
+	})
+	return msg.answer, err
+}
+
+func (c *Client) decodeAnswer(op string, answer []byte, want int) (Values, error) {
+	values, ok := decodeValues(answer, want)
 	if !ok {
 		return Values{}, &sheaf.Error{Code: sheaf.Internal, Op: op, Detail: "the node's answer is malformed or does not have one item per key"}
 	}
@@ -68,7 +100,11 @@ func decodeValues(msg []byte, want int) (Values, bool) {
 	ok := eachField(msg, func(f field, data []byte, _ uint64) bool {
 		switch f {
 		case field{1, protowire.BytesType}:
-			item, ok := decodeItem(data)
+			var last string
+			if n := len(values.Items); n > 0 {
+				last = values.Items[n-1].TypeURL
+			}
+			item, ok := decodeItem(data, last)
 			values.Items = append(values.Items, item)
 			return ok
 		case field{2, protowire.BytesType}:
@@ -79,7 +115,9 @@ func decodeValues(msg []byte, want int) (Values, bool) {
 	return values, ok && len(values.Items) == want
 }
 
-func decodeItem(msg []byte) (sheaf.Item, bool) {
+// decodeItem takes the type URL of the item before too: most are the same, and need no string
+// of their own.
+func decodeItem(msg []byte, last string) (sheaf.Item, bool) {
 	var item sheaf.Item
 	ok := eachField(msg, func(f field, data []byte, number uint64) bool {
 		switch f {
@@ -92,7 +130,9 @@ func decodeItem(msg []byte) (sheaf.Item, bool) {
 		case field{4, protowire.VarintType}:
 			item.Found = number != 0
 		case field{5, protowire.BytesType}:
-			item.TypeURL = string(data)
+			if item.TypeURL = last; last != string(data) {
+				item.TypeURL = string(data)
+			}
 		}
 		return true
 	})

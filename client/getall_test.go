@@ -77,16 +77,16 @@ func TestGetAllAnswersInTheOrderAsked(t *testing.T) {
 }
 
 func TestReadsNeverEndWithOutcomeUnknown(t *testing.T) {
-	for name, err := range map[string]error{
-		"bare":     status.Error(codes.Unavailable, "bare"),
-		"draining": refusal(sheaf.Draining),
+	for want, err := range map[sheaf.Code]error{
+		sheaf.NotProposed: status.Error(codes.Unavailable, "bare"),
+		sheaf.Draining:    refusal(sheaf.Draining),
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(string(want), func(t *testing.T) {
 			node := &fakeNode{getall: []readLine{unread(err)}}
 			inBubble(t, node, func(t *testing.T, c *Client) {
 				_, err := c.GetAll(t.Context(), keysOf("a"))
-				if sheaf.CodeOf(err) != sheaf.NotProposed {
-					t.Errorf("got %v, want NOT_PROPOSED", err)
+				if sheaf.CodeOf(err) != want {
+					t.Errorf("got %v, want %s", err, want)
 				}
 				reads := len(node.reads)
 				if _, err := c.GetAll(t.Context(), keysOf("a"), WithoutRetry()); err == nil || len(node.reads) != reads+1 {
@@ -125,6 +125,7 @@ func FuzzDecodeValues(f *testing.F) {
 	for _, seed := range []*sheafv1.GetAllResponse{
 		{},
 		{Etag: `"e"`, Entries: []*sheafv1.Item{{Key: []byte("k")}, {Key: []byte("l"), Value: []byte("v"), Version: 1 << 60, Found: true, TypeUrl: "t"}}},
+		{Entries: []*sheafv1.Item{{TypeUrl: "t"}, {TypeUrl: "t"}, {TypeUrl: "u"}, {}, {TypeUrl: "t"}}},
 	} {
 		raw, err := proto.Marshal(seed)
 		if err != nil {

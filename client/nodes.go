@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/router"
 )
 
@@ -89,34 +88,38 @@ func (n *nodes) routeOf(keys func(yield func(key []byte) bool)) int {
 	return int(group)
 }
 
+// groupOf is the number of a key's group, 0 if that is not known.
+func (n *nodes) groupOf(key []byte) int {
+	groups := n.groups.Load()
+	if groups < 2 {
+		return 0
+	}
+	return int(router.Equal(int(groups)).GroupOf(key))
+}
+
 // pick returns the node for an attempt, and its place.
 func (n *nodes) pick(route int) (*node, uint32) {
 	at := n.routes[route].at.Load() % uint32(len(n.all))
 	return &n.all[at], at
 }
 
+// behind returns the node after the one at that place.
+func (n *nodes) behind(at uint32) *node { return &n.all[(at+1)%uint32(len(n.all))] }
+
 // leave goes on with the next node, unless somebody has done that since at was picked.
 func (n *nodes) leave(route int, at uint32) {
 	n.routes[route].at.CompareAndSwap(at, (at+1)%uint32(len(n.all)))
-}
-
-// elsewhere says whether another node may do what this one could not.
-func elsewhere(code sheaf.Code) bool {
-	switch code {
-	case sheaf.NotLeader, sheaf.Draining, sheaf.OutcomeUnknown, sheaf.StaleReplica, sheaf.NotProposed, sheaf.NoSpace:
-		return true
-	}
-	return false
 }
 
 // routeKey is the trailer of a write that says how many groups there are, and whether the
 // node had to take it to another: "4" or "4 forwarded".
 const routeKey = "sheaf-route"
 
-// learn takes what the answer to a write says of its route.
-func (n *nodes) learn(number int, at uint32, trailer metadata.MD) {
+// learn takes what an answer says of its route, which a read's does not but for the number of
+// groups.
+func (n *nodes) learn(number int, at uint32, trailer metadata.MD, write bool) {
 	said := trailer.Get(routeKey)
-	if len(said) != 1 || len(n.all) < 2 {
+	if len(said) != 1 {
 		return
 	}
 	var groups int32
@@ -125,6 +128,9 @@ func (n *nodes) learn(number int, at uint32, trailer metadata.MD) {
 		return
 	}
 	n.groups.Store(groups)
+	if !write || len(n.all) < 2 {
+		return
+	}
 	r := &n.routes[number]
 	now := time.Now().UnixNano()
 	switch {

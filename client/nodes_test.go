@@ -28,10 +28,14 @@ type member struct {
 	leads  func(group uint64) bool
 	writes atomic.Int64
 	down   atomic.Bool
+	gone   atomic.Bool // refuses for good
 }
 
 func (m *member) PutAll(ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {
 	m.writes.Add(1)
+	if m.gone.Load() {
+		return nil, refusal(sheaf.Draining, retryInfo(time.Hour))
+	}
 	if m.down.Load() {
 		return nil, status.Error(codes.Unavailable, "no leader is known here")
 	}
@@ -157,5 +161,24 @@ func TestAddressesAreChecked(t *testing.T) {
 			t.Errorf("%q is taken", addr)
 			_ = c.Close()
 		}
+	}
+}
+
+// TestARefusalForGoodSendsTheCallToTheOthersFirst.
+func TestARefusalForGoodSendsTheCallToTheOthersFirst(t *testing.T) {
+	members, c := startMembers(t, 1, func(int, uint64) bool { return true })
+	members[0].gone.Store(true)
+	members[1].gone.Store(true)
+	if _, err := c.PutAll(t.Context(), someEntries); err != nil {
+		t.Fatalf("one of three takes it: %v", err)
+	}
+	members[2].gone.Store(true)
+	before := members[0].writes.Load() + members[1].writes.Load() + members[2].writes.Load()
+	_, err := c.PutAll(t.Context(), someEntries)
+	if sheaf.CodeOf(err) != sheaf.Draining {
+		t.Errorf("none of three takes it: %v", err)
+	}
+	if n := members[0].writes.Load() + members[1].writes.Load() + members[2].writes.Load() - before; n != 3 {
+		t.Errorf("%d attempts, want one at each", n)
 	}
 }

@@ -41,6 +41,11 @@ const MaxConflictRounds = 100
 // conflict and ends the call; what was written last is then told only by
 // reading the keys.
 func (c *Client) OnConflict(ctx context.Context, keys [][]byte, merge func(Values) ([]sheaf.Entry, error)) (Result, error) {
+	return c.onConflict(ctx, keys, merge, nil)
+}
+
+// onConflict asks floor, if not nil, for an option of each write.
+func (c *Client) onConflict(ctx context.Context, keys [][]byte, merge func(Values) ([]sheaf.Entry, error), floor func() CallOption) (Result, error) {
 	for round := 1; ; round++ {
 		values, err := c.read(ctx, "onconflict", keys, nil)
 		if err != nil {
@@ -55,9 +60,11 @@ func (c *Client) OnConflict(ctx context.Context, keys [][]byte, merge func(Value
 			invalid.Op = "onconflict"
 			return Result{}, invalid
 		}
+		if floor != nil {
+			condition = append(condition, floor())
+		}
 		result, err := c.write(ctx, "onconflict", entries, condition)
-		conflict := sheaf.CodeOf(err) == sheaf.ETagMismatch || sheaf.CodeOf(err) == sheaf.VersionMismatch
-		if err == nil || !conflict || round == MaxConflictRounds {
+		if err == nil || ruleOf(sheaf.CodeOf(err)).then != reread || round == MaxConflictRounds {
 			return result, err
 		}
 		wait := time.NewTimer(c.retry.delay(round, 0, rand.Float64()))

@@ -24,6 +24,7 @@ type options struct {
 	tls      *tls.Config
 	retry    RetryPolicy
 	timeout  time.Duration
+	tracer   trace.Tracer // nil: nothing is traced
 	dial     []grpc.DialOption
 }
 
@@ -82,10 +83,12 @@ func WithTimeout(timeout time.Duration) Option {
 	}
 }
 
-// WithTracerProvider records a span per attempt and sends its context along
+// WithTracerProvider records a span for each call but Scan, with spans below it that tell where its
+// time went, here and on the server, and a span for each attempt, whose context it sends along
 // (W3C Trace Context). Without it nothing is traced.
 func WithTracerProvider(provider trace.TracerProvider) Option {
 	return func(o *options) error {
+		o.tracer = provider.Tracer(tracerName)
 		o.dial = append(o.dial, grpc.WithStatsHandler(otelgrpc.NewClientHandler(
 			otelgrpc.WithTracerProvider(provider),
 			otelgrpc.WithPropagators(propagation.TraceContext{}),

@@ -3,11 +3,9 @@ package client
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/sheafdb/sheaf"
 	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
@@ -24,7 +22,7 @@ const (
 )
 
 // Result is what is known of a write. A failed write has one too: RequestID and
-// Attempts are then set.
+// Attempts are then set, if it was sent.
 type Result struct {
 	// Version is that of every key that the batch put; 0 when only Accepted.
 	Version uint64
@@ -37,12 +35,14 @@ type Result struct {
 	// Parts are what became of a batch at SEQUENTIAL in each of its groups, if its keys are
 	// in several. Version is then the largest, and ETag "" unless all were applied.
 	Parts []Part
-	// RequestID is the batch's name, given or made.
+	// RequestID is the batch's name, given or made. Of a single write that went together with
+	// others it is the bundle's name, a slash and the place in it, as in "v7-<UUID>/3", which
+	// [WithRequestID] does not take. It is "" when the write was never sent.
 	RequestID sheaf.RequestID
 	// Attempts is how often the batch was sent.
 	Attempts int
 	// Stages tell where the time of the last attempt went, in the order of the
-	// batch's walk.
+	// batch's walk. Those who went together share the slice.
 	Stages []Stage
 }
 
@@ -84,18 +84,26 @@ func (c *Client) write(ctx context.Context, op string, entries []sheaf.Entry, op
 		invalid.Op = op
 		return Result{RequestID: o.id}, invalid
 	}
+	return c.writeWith(ctx, op, entries, &o)
+}
+
+func (c *Client) writeWith(ctx context.Context, op string, entries []sheaf.Entry, o *writeOptions) (Result, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	if o.idSet {
-		return c.writeAs(ctx, op, o.id, entries, &o)
+		return c.writeAs(ctx, op, o.id, entries, o)
 	}
+	return c.underFreshID(op, func(id sheaf.RequestID) (Result, error) { return c.writeAs(ctx, op, id, entries, o) })
+}
 
+// underFreshID writes under a request ID that it makes.
+func (c *Client) underFreshID(op string, write func(sheaf.RequestID) (Result, error)) (Result, error) {
 	correction := c.clock.correction()
 	id, err := newRequestID(correction)
 	if err != nil {
 		return Result{}, &sheaf.Error{Code: sheaf.NotProposed, Op: op, Detail: "make a request ID", Err: err}
 	}
-	result, err := c.writeAs(ctx, op, id, entries, &o)
+	result, err := write(id)
 	if result.Attempts != 1 || !wronglyDated(err) || (c.clock.correction()-correction).Abs() <= minClockCorrection {
 		return result, err
 	}
@@ -105,7 +113,7 @@ func (c *Client) write(ctx context.Context, op string, entries []sheaf.Entry, op
 	if id, err = newRequestID(c.clock.correction()); err != nil {
 		return result, &sheaf.Error{Code: sheaf.NotProposed, Op: op, Detail: "make a request ID", Err: err}
 	}
-	result, err = c.writeAs(ctx, op, id, entries, &o)
+	result, err = write(id)
 	result.Attempts++
 	return result, err
 }
@@ -114,25 +122,30 @@ func (c *Client) write(ctx context.Context, op string, entries []sheaf.Entry, op
 func (c *Client) writeAs(ctx context.Context, op string, id sheaf.RequestID, entries []sheaf.Entry, o *writeOptions) (Result, error) {
 	start := time.Now()
 	request, tooLarge := encode(id, entries, o)
-	serialize := time.Since(start)
 	if tooLarge != nil {
 		tooLarge.Op = op
 		return Result{RequestID: id}, tooLarge
 	}
-	ctx = metadata.AppendToOutgoingContext(ctx, batchBytesKey, strconv.Itoa(len(*request)))
-	buffer := requests.asBuffer(request)
-	defer buffer.Free()
-
-	call := c.newCall(op)
-	call.id, call.writes = id, true
-	call.route = c.nodes.routeOf(func(yield func([]byte) bool) {
+	route := c.nodes.routeOf(func(yield func([]byte) bool) {
 		for i := range entries {
 			if !yield(entries[i].Key) {
 				return
 			}
 		}
 	})
-	if o.noRetry {
+	return c.sendPutAll(ctx, op, id, request, start, route, o.noRetry)
+}
+
+// sendPutAll sends a batch, whose encoding began at begun and whose slice is from requests, with retries.
+func (c *Client) sendPutAll(ctx context.Context, op string, id sheaf.RequestID, request *[]byte, begun time.Time, route int, noRetry bool) (Result, error) {
+	serialize := time.Since(begun)
+	ctx = announce(ctx, len(*request))
+	buffer := requests.asBuffer(request)
+	defer buffer.Free()
+
+	call := c.newCall(op)
+	call.id, call.writes, call.route, call.begun, call.serialize = id, true, route, begun, serialize
+	if noRetry {
 		call.policy.MaxAttempts = 1
 	}
 	var response sheafv1.PutAllResponse

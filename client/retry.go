@@ -2,10 +2,13 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -24,12 +27,20 @@ type RetryPolicy struct {
 	BaseDelay time.Duration
 	// MaxDelay is the longest wait, unless the server asks for a longer one.
 	MaxDelay time.Duration
+	// AttemptTimeout bounds each attempt of a call, but not of a Scan; 0 is no bound but the
+	// call's. An endpoint that is silent for so long is given up for the next one. It must be
+	// longer than the largest batch takes.
+	AttemptTimeout time.Duration
+	// Budget bounds the retries of all calls of the Client together.
+	Budget RetryBudget
 }
 
 // DefaultRetryPolicy waits 20 ms to 1 s, 50 times at most: the attempts outlast
-// [DefaultTimeout], so that the deadline decides.
+// [DefaultTimeout], so that the deadline decides. Its budget is [DefaultRetryBudget].
 func DefaultRetryPolicy() RetryPolicy {
-	return RetryPolicy{MaxAttempts: 50, BaseDelay: 20 * time.Millisecond, MaxDelay: time.Second}
+	return RetryPolicy{
+		MaxAttempts: 50, BaseDelay: 20 * time.Millisecond, MaxDelay: time.Second, Budget: DefaultRetryBudget(),
+	}
 }
 
 func (p RetryPolicy) withDefaults() RetryPolicy {
@@ -43,12 +54,16 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	if p.MaxDelay == 0 {
 		p.MaxDelay = max(defaults.MaxDelay, p.BaseDelay)
 	}
+	p.Budget = p.Budget.withDefaults()
 	return p
 }
 
 func (p RetryPolicy) validate() error {
 	if p.MaxAttempts < 0 || p.BaseDelay < 0 || p.MaxDelay < p.BaseDelay {
 		return fmt.Errorf("the retry policy %+v makes no sense: attempts and delays are not negative, and MaxDelay is not below BaseDelay", p)
+	}
+	if p.AttemptTimeout < 0 || p.Budget.Ratio < 0 || p.Budget.PerSecond < 0 || p.Budget.Burst < 0 {
+		return fmt.Errorf("the retry policy %+v makes no sense: its timeout and its budget are not negative", p)
 	}
 	return nil
 }
@@ -74,6 +89,8 @@ type call struct {
 	id       sheaf.RequestID
 	state    state
 	attempts int
+	// turnedAway is how many attempts in a row were told to wait longer than the call may.
+	turnedAway int
 	// told is the last failure that says more than that ctx cut an attempt short.
 	told *sheaf.Error
 	// writes: its answers tell of the route. route is its number, node and at are where the
@@ -82,11 +99,19 @@ type call struct {
 	route  int
 	node   *node
 	at     uint32
+	// patient: it goes on for as long as ctx allows, and not on the budget.
+	patient bool
+	// span is the call's, if it is traced. begun is when its request was encoded, and serialize
+	// how long that took.
+	span      trace.Span
+	begun     time.Time
+	serialize time.Duration
 }
 
 // answered is what the attempt that ended a call measured.
 type answered struct {
 	trailer   metadata.MD
+	begun     time.Time
 	roundTrip time.Duration
 }
 
@@ -94,23 +119,34 @@ type answered struct {
 // reached the node.
 type send func(ctx context.Context, conn *grpc.ClientConn, opts ...grpc.CallOption) (sent bool, err error)
 
-func (c *Client) newCall(op string) *call { return &call{op: op, policy: c.retry} }
+func (c *Client) newCall(op string) *call {
+	c.budget.earn()
+	return &call{op: op, policy: c.retry}
+}
 
 // run sends a call until it succeeds, may not be repeated, or ctx ends. A
 // non-nil error is a *sheaf.Error.
 func (c *Client) run(ctx context.Context, call *call, send send) (answered, error) {
+	if c.tracer != nil {
+		return c.tracedRun(ctx, call, send)
+	}
+	return c.attempts(ctx, call, send)
+}
+
+func (c *Client) attempts(ctx context.Context, call *call, send send) (answered, error) {
 	for {
 		var last answered
 		start := time.Now()
+		last.begun = start
 		call.node, call.at = c.nodes.pick(call.route)
-		sent, err := send(ctx, call.node.conn, grpc.Trailer(&last.trailer))
+		attempt, cancel := call.attempt(ctx)
+		sent, err := send(attempt, call.node.conn, grpc.Trailer(&last.trailer))
+		cancel()
 		last.roundTrip = time.Since(start)
 		c.clock.observe(last.trailer, start, last.roundTrip)
 		if err == nil {
 			call.attempts++
-			if call.writes {
-				c.nodes.learn(call.route, call.at, last.trailer)
-			}
+			c.nodes.learn(call.route, call.at, last.trailer, call.writes)
 			return last, nil
 		}
 		if end := c.again(ctx, call, err, sent); end != nil {
@@ -119,8 +155,20 @@ func (c *Client) run(ctx context.Context, call *call, send send) (answered, erro
 	}
 }
 
+// attempt is the context of one attempt.
+func (call *call) attempt(ctx context.Context) (context.Context, context.CancelFunc) {
+	if call.policy.AttemptTimeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, call.policy.AttemptTimeout)
+}
+
 // clockSlack bounds the wait for a context to notice that its deadline has passed.
 const clockSlack = 10 * time.Millisecond
+
+// lastTry is how much of a call's time another attempt takes, at least: with less, its answer would
+// come too late.
+const lastTry = 50 * time.Millisecond
 
 // again decides what follows a failed attempt. It returns nil, after the
 // back-off, when the call is to be sent again, and otherwise the error that the
@@ -146,16 +194,35 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		case <-time.After(clockSlack):
 		}
 	}
+	left := DefaultTimeout // a longer wait is not worth it without a deadline either
+	if bounded {
+		left = time.Until(deadline)
+	}
+	asks := failure.RetryAfter
+	switch {
+	case asks <= left:
+		call.turnedAway = 0
+	case elsewhere(failure.Code) && call.turnedAway+1 < len(c.nodes.all):
+		call.turnedAway++
+		asks = 0 // that is this node's wait, and the next attempt another's
+	default:
+		call.turnedAway++
+	}
+	delay := call.policy.delay(call.attempts, asks, rand.Float64())
+	refused := call.told == failure && failure.Err == nil // by a node
+	if bounded && refused && delay > left {
+		delay = asks + (left-asks)/2
+	}
 	switch {
 	case !sendAgain(failure.Code):
 		return call.end(st, failure)
 	case ctx.Err() != nil:
 		return call.interrupted(ctx, failure)
-	case call.attempts >= call.policy.MaxAttempts:
+	case call.attempts >= call.policy.MaxAttempts && !call.patient:
 		return call.end(st, failure)
-	case bounded && failure.RetryAfter > time.Until(deadline):
-		// It would be refused until after the deadline: the caller learns
-		// more from the refusal than from a deadline that passed in sleep.
+	case asks > left, bounded && refused && left-asks < lastTry:
+		// The wait would outlast the deadline: the caller learns more from the
+		// refusal than from a deadline that passed in sleep.
 		return call.end(st, failure)
 	case c.closed.Load():
 		failure.Detail = "the client was closed"
@@ -163,8 +230,12 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 	case call.node.secure.failed() != nil && (call.id == "" || !sent) && len(c.nodes.all) == 1:
 		failure.Detail = call.node.secure.failed().Error()
 		return call.end(st, failure)
+	case !call.patient && !c.budget.spend():
+		failure.Detail = strings.TrimPrefix(failure.Detail+"; "+budgetEmpty, "; ")
+		return call.end(st, failure)
 	}
-	wait := time.NewTimer(call.policy.delay(call.attempts, failure.RetryAfter, rand.Float64()))
+	call.retried(failure, delay)
+	wait := time.NewTimer(delay)
 	defer wait.Stop()
 	select {
 	case <-wait.C:
@@ -173,6 +244,9 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		return call.interrupted(ctx, failure)
 	}
 }
+
+// budgetEmpty is the end of the detail of an error that would have been retried.
+const budgetEmpty = "not retried: the client's retry budget is empty, because many of its calls fail"
 
 // end is the error of a call whose last attempt failed like this.
 func (call *call) end(st step, failure *sheaf.Error) error {
@@ -197,11 +271,15 @@ func (call *call) interrupted(ctx context.Context, failure *sheaf.Error) error {
 	if call.state == unsure {
 		code, known = sheaf.OutcomeUnknown, "the batch may be applied or not"
 	}
-	detail := fmt.Sprintf("the caller's time was over after %d attempts: %s", call.attempts, known)
-	if call.id == "" {
-		detail = fmt.Sprintf("the caller's time was over after %d attempts", call.attempts)
-	}
 	cause := ctx.Err()
+	ended := "the caller's time was over"
+	if errors.Is(cause, context.Canceled) {
+		ended = "the caller gave up"
+	}
+	detail := fmt.Sprintf("%s after %d attempts: %s", ended, call.attempts, known)
+	if call.id == "" {
+		detail = fmt.Sprintf("%s after %d attempts", ended, call.attempts)
+	}
 	// Beside an attempt whose outcome is unknown, what one before it said is no reason.
 	if call.told != nil && (call.told == failure || call.state != unsure) {
 		cause = fmt.Errorf("%w (the last that told why: %w)", cause, call.told)

@@ -136,7 +136,7 @@ func TestCallerTimeOverTellsWhetherTheBatchMayBeApplied(t *testing.T) {
 		{"never sent, one attempt", nil, []Option{unreachable}, []WriteOption{WithoutRetry()}, sheaf.NotProposed},
 		{"not answered", []writeLine{held}, nil, nil, sheaf.OutcomeUnknown},
 		{"not answered, one attempt", []writeLine{held}, nil, []WriteOption{WithoutRetry()}, sheaf.OutcomeUnknown},
-		{"always refused", []writeLine{refused(sheaf.NotLeader)}, nil, nil, sheaf.NotProposed},
+		{"always refused", []writeLine{refused(sheaf.NotLeader)}, nil, nil, sheaf.NotLeader},
 		{"not answered, then refused", []writeLine{dropped, refused(sheaf.NotLeader)}, nil, nil, sheaf.OutcomeUnknown},
 		{"bare refusals", []writeLine{bare(codes.Unavailable)}, nil, nil, sheaf.OutcomeUnknown},
 	} {
@@ -150,8 +150,13 @@ func TestCallerTimeOverTellsWhetherTheBatchMayBeApplied(t *testing.T) {
 				if sheaf.CodeOf(err) != test.want {
 					t.Errorf("got %v, want %s", err, test.want)
 				}
-				// A single attempt that cannot connect need not wait.
-				if waited := time.Since(start); waited != 3*time.Second && test.name != "never sent, one attempt" {
+				// A single attempt that cannot connect need not wait, and a refusal ends when
+				// no time is left for another.
+				least := 3 * time.Second
+				if strings.HasSuffix(test.name, "refused") {
+					least -= lastTry
+				}
+				if waited := time.Since(start); (waited < least || waited > 3*time.Second) && test.name != "never sent, one attempt" {
 					t.Errorf("took %v of 3s", waited)
 				} else if waited == 3*time.Second && !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("%v does not wrap context.DeadlineExceeded", err)
@@ -182,6 +187,29 @@ func TestTheDeadlineDoesNotHideTheReason(t *testing.T) {
 			t.Errorf("got %v, want NOT_PROPOSED and why", err)
 		}
 	})
+}
+
+// TestARefusalForGoodEndsTheCall, however much time it has.
+func TestARefusalForGoodEndsTheCall(t *testing.T) {
+	node := &fakeNode{putall: []writeLine{refused(sheaf.Draining, retryInfo(time.Hour))}}
+	inBubble(t, node, func(t *testing.T, c *Client) {
+		start := time.Now()
+		result, err := c.PutAll(t.Context(), someEntries)
+		if sheaf.CodeOf(err) != sheaf.Draining || result.Attempts != 1 || time.Since(start) != 0 {
+			t.Errorf("%d attempts in %v: %v", result.Attempts, time.Since(start), err)
+		}
+	})
+}
+
+// TestAnUnknownOutcomeKeepsWhatTheNodeSaidOfIt until the caller's time is over.
+func TestAnUnknownOutcomeKeepsWhatTheNodeSaidOfIt(t *testing.T) {
+	node := &fakeNode{putall: []writeLine{refused(sheaf.OutcomeUnknown)}}
+	inBubble(t, node, func(t *testing.T, c *Client) {
+		_, err := c.PutAll(t.Context(), someEntries)
+		if sheaf.CodeOf(err) != sheaf.OutcomeUnknown || !strings.Contains(err.Error(), "told by the test") {
+			t.Errorf("got %v", err)
+		}
+	}, WithTimeout(5*time.Second))
 }
 
 func TestCancelledWriteIsUnknownOnceSent(t *testing.T) {
@@ -215,7 +243,7 @@ func TestCallWithoutDeadlineEndsAfterTheTimeout(t *testing.T) {
 	inBubble(t, node, func(t *testing.T, c *Client) {
 		start := time.Now()
 		_, err := c.PutAll(t.Context(), someEntries)
-		if took := time.Since(start); took != 5*time.Second || sheaf.CodeOf(err) != sheaf.NotProposed {
+		if took := time.Since(start); took < 5*time.Second-lastTry || took > 5*time.Second || sheaf.CodeOf(err) != sheaf.Draining {
 			t.Errorf("ended after %v with %v", took, err)
 		}
 	}, WithTimeout(5*time.Second))

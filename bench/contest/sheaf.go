@@ -127,6 +127,9 @@ func (s *Served) Get(ctx context.Context, key []byte) ([]byte, error) {
 	return item.Value, err
 }
 
+// Addr is where clients reach the server that leads.
+func (s *Served) Addr() string { return s.nodes[s.leader].grpc }
+
 // Admin is the address of the administrative pages of the server that leads.
 func (s *Served) Admin() string { return s.nodes[s.leader].admin }
 

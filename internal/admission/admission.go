@@ -20,12 +20,18 @@ type Gate struct {
 	limit int64
 	// inFlight exceeds limit only by what Hold counts.
 	inFlight atomic.Int64
-	shut     atomic.Pointer[string]
+	shut     atomic.Pointer[closed]
 	noSpace  atomic.Pointer[string]
 
 	mu sync.Mutex
 	// freed is closed and cleared by the next Release; nil while nobody waits.
 	freed chan struct{}
+}
+
+// closed is why a node takes nothing, and the wait advised to who asks.
+type closed struct {
+	detail string
+	retry  time.Duration
 }
 
 // NewGate returns a gate that holds at most limit bytes in flight.
@@ -91,10 +97,14 @@ func (g *Gate) Release(n int64) {
 func (g *Gate) InFlight() (now, limit int64) { return g.inFlight.Load(), g.limit }
 
 // Drain refuses writes and reads from here on: the node shuts down.
-func (g *Gate) Drain() { g.Shut("the node is shutting down") }
+func (g *Gate) Drain() { g.shut.Store(&closed{"the node is shutting down", busyRetry}) }
 
-// Shut refuses writes and reads from here on with DRAINING and this detail.
-func (g *Gate) Shut(detail string) { g.shut.Store(&detail) }
+// shutRetry is the wait advised to a caller of a node that never serves again as it is: longer than
+// one can wait, so that it asks another node or tells somebody.
+const shutRetry = time.Hour
+
+// Shut refuses writes and reads for good with DRAINING and this detail.
+func (g *Gate) Shut(detail string) { g.shut.Store(&closed{detail, shutRetry}) }
 
 // Draining reports whether Drain or Shut was called.
 func (g *Gate) Draining() bool { return g.shut.Load() != nil }
@@ -133,8 +143,8 @@ func (g *Gate) Space() error {
 
 // Read says whether a read may go on.
 func (g *Gate) Read() error {
-	if detail := g.shut.Load(); detail != nil {
-		return &sheaf.Error{Code: sheaf.Draining, Detail: *detail, RetryAfter: busyRetry}
+	if shut := g.shut.Load(); shut != nil {
+		return &sheaf.Error{Code: sheaf.Draining, Detail: shut.detail, RetryAfter: shut.retry}
 	}
 	return nil
 }

@@ -107,3 +107,20 @@ func TestAFullDiskStopsWritesOnly(t *testing.T) {
 		}
 	}
 }
+
+// TestANodeThatNeverServesAgainSaysSo: by a wait that nobody has, while one that drains may be back.
+func TestANodeThatNeverServesAgainSaysSo(t *testing.T) {
+	for _, test := range []struct {
+		close func(*Gate)
+		want  time.Duration
+	}{
+		{(*Gate).Drain, busyRetry},
+		{func(g *Gate) { g.Shut("removed") }, shutRetry},
+	} {
+		g := NewGate(1)
+		test.close(g)
+		if err := g.Write(); !errors.Is(err, sheaf.Draining) || sheaf.AsError(err).RetryAfter != test.want {
+			t.Errorf("%v, want the advice to wait %v", err, test.want)
+		}
+	}
+}

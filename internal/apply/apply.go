@@ -51,6 +51,10 @@ type Result struct {
 	// More: a Tick left something due undone; propose another.
 	More bool
 
+	// Without are the entries of a bundle that a condition refused. The others have Version and
+	// those after it, in their order, and ETag is not set.
+	Without wire.Positions
+
 	// What follows is of batches over several groups.
 
 	// Outcome is what became of the command, if it is none of the above.
@@ -128,6 +132,8 @@ func Apply(cmd *wire.Command, index, term uint64, state State, out *store.Mutati
 		return applyPause(cmd, state, out)
 	case wire.Resume:
 		return applyResume(cmd, state, out)
+	case wire.Bundle:
+		return applyBundle(cmd, state, out)
 	}
 	return Result{}, fmt.Errorf("apply log entry %d: command kind %d is unknown", index, cmd.Kind)
 }

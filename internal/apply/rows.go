@@ -31,6 +31,9 @@ func Check(cmd *wire.Command, state State) (Result, bool, error) {
 	if err != nil {
 		return Result{}, false, err
 	}
+	if known && cmd.Kind == wire.Bundle {
+		return answerBundle(cmd, row), true, nil
+	}
 	if known {
 		condition := wire.ConditionHash(cmd.Entries, cmd.IfMatch, cmd.IfNoneMatch)
 		if result, answered := Answer(cmd, row, condition); answered {

@@ -33,7 +33,8 @@ type liar struct {
 
 	mu      sync.Mutex
 	answers map[string]*sheafv1.GetAllResponse
-	version uint64 // the largest that was answered
+	version uint64            // the largest that was answered
+	tokens  map[string]string // of scans, by prefix
 }
 
 // lie is a promise that is not kept; what is nil is kept.
@@ -43,20 +44,25 @@ type lie struct {
 	want   judge.Reason
 	putAll func(l *liar, ctx context.Context, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error)
 	getAll func(l *liar, ctx context.Context, req *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error)
+	lieToFollowers
 }
 
 // A liar lies to one call in lieEvery, and has lied enough after enoughLies: of some of them
-// nothing can be seen.
+// nothing can be seen. Of lies to followers much can, and there are few scans.
 const (
-	lieEvery   = 20
-	enoughLies = 60
+	lieEvery       = 20
+	enoughLies     = 60
+	lieToScanEvery = 2
+	enoughOfThese  = 8
 )
 
-func (l *liar) now() bool {
-	if rand.IntN(lieEvery) != 0 {
+func (l *liar) now() bool { return l.oneIn(lieEvery, enoughLies) }
+
+func (l *liar) oneIn(every int, enough int64) bool {
+	if rand.IntN(every) != 0 {
 		return false
 	}
-	if l.told.Add(1) == enoughLies {
+	if l.told.Add(1) == enough {
 		l.enough()
 	}
 	return true
@@ -75,7 +81,7 @@ func startLiar(t *testing.T, backend string, lie lie, enough func()) string {
 	}
 	l := &liar{
 		kv: sheafv1.NewKVServiceClient(conn), node: sheafv1.NewNodeServiceClient(conn), lie: lie,
-		enough: enough, answers: make(map[string]*sheafv1.GetAllResponse),
+		enough: enough, answers: make(map[string]*sheafv1.GetAllResponse), tokens: make(map[string]string),
 	}
 	server := grpc.NewServer()
 	sheafv1.RegisterKVServiceServer(server, l)
@@ -135,7 +141,7 @@ func question(req *sheafv1.GetAllRequest) string {
 	return id
 }
 
-var lies = []lie{
+var lies = append([]lie{
 	{name: "answers a read from an earlier answer", want: judge.StaleRead, getAll: func(l *liar, ctx context.Context, req *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {
 		l.mu.Lock()
 		old := l.answers[question(req)]
@@ -206,4 +212,4 @@ var lies = []lie{
 		}
 		return late, err
 	}},
-}
+}, liesToFollowers...)

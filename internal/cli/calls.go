@@ -78,11 +78,26 @@ type writeFlags struct {
 
 func (f *writeFlags) register(command *cobra.Command) {
 	f.set = command.Flags()
+	command.PreRunE = func(*cobra.Command, []string) error { return f.check() }
 	addLevel(command, &f.level)
 	f.set.StringVar(&f.requestID, "request-id", "", "name of this batch: a retry with the same one is applied once (default: a fresh one)")
 	f.set.StringVar(&f.ifMatch, "if-match", "", `write only if this is the keys' ETag; "*": if all of them exist`)
 	f.set.StringVar(&f.ifNoneMatch, "if-none-match", "", `write only if this is not the keys' ETag; "*": if none of them exists`)
 	f.set.Uint64Var(&f.after, "after", 0, "make the batch's version larger than this one")
+}
+
+// check names the flag of a request ID that no node takes.
+func (f *writeFlags) check() error {
+	if !f.set.Changed("request-id") {
+		return nil
+	}
+	if err := sheaf.RequestID(f.requestID).Validate(); err != nil {
+		return &exitError{
+			code: exitUsage, err: fmt.Errorf("--request-id: %w", err),
+			next: "leave --request-id out for a fresh one, or give 1 to 128 printable ASCII characters",
+		}
+	}
+	return nil
 }
 
 func (f *writeFlags) registerTTL() {

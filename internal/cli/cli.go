@@ -105,7 +105,7 @@ SHEAF_ADDR.
 	root.SetCompletionCommandGroupID(groupLook)
 	root.AddCommand(
 		a.serveCommand(), a.devCommand(), a.clusterCommand(), a.backupCommand(), a.restoreCommand(), a.configCommand(),
-		a.putCommand(), a.getCommand(), a.deleteCommand(), a.putallCommand(), a.scanCommand(),
+		a.putCommand(), a.getCommand(), a.deleteCommand(), a.putallCommand(), a.scanCommand(), a.watchCommand(),
 		a.importCommand(), a.exportCommand(),
 		a.statusCommand(), a.benchCommand(), a.errorsCommand(), a.versionCommand(),
 	)

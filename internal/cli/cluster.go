@@ -77,7 +77,7 @@ func (a *app) printCluster(c *sheafv1.GetClusterResponse) error {
 	for _, n := range c.GetNodes() {
 		names[n.GetId()] = n.GetName()
 		state := n.GetState()
-		if n.GetError() != "" {
+		if state == "" && n.GetError() != "" {
 			state = "no answer"
 		}
 		leads := 0
@@ -157,7 +157,11 @@ has caught up. That goes on by itself; this command only watches it.`,
 	return a.remote(command, settleTimeout, func(ctx context.Context, node peer, args []string) error {
 		ctx, cancel := node.bound(ctx)
 		defer cancel()
-		if err := a.untilMember(ctx, node, args[0]); err != nil {
+		if err := joinable(ctx, node); err != nil {
+			return err
+		}
+		next := fmt.Sprintf("when %s is started with --join, it goes on by itself: \"sheaf cluster status\" shows how far it is; --timeout says how long to wait", args[0])
+		if err := a.untilMember(ctx, node, args[0], next); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(a.stdout, "%s has a vote in every group\n", args[0])
@@ -166,8 +170,8 @@ has caught up. That goes on by itself; this command only watches it.`,
 }
 
 // untilMember waits until a node votes in all groups, and says how far it is.
-func (a *app) untilMember(ctx context.Context, node peer, name string) error {
-	return a.untilCluster(ctx, node, func(c *sheafv1.GetClusterResponse) (string, bool) {
+func (a *app) untilMember(ctx context.Context, node clusterView, name, next string) error {
+	return a.untilCluster(ctx, node, next, func(c *sheafv1.GetClusterResponse) (string, bool) {
 		at := slices.IndexFunc(c.GetNodes(), func(n *sheafv1.ClusterNode) bool { return n.GetName() == name })
 		if at < 0 {
 			return fmt.Sprintf("%s is no member yet: start it with --node %s --peer-addr HOST:PORT --join %s", name, name, c.GetNodes()[0].GetPeerAddr()), false

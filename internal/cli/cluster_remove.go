@@ -48,7 +48,7 @@ func (a *app) remove(ctx context.Context, node peer, name string) error {
 	if err := node.RemoveNode(bounded, name); err != nil {
 		return err
 	}
-	return a.untilCluster(ctx, node, func(c *sheafv1.GetClusterResponse) (string, bool) {
+	return a.untilCluster(ctx, node, goesOn, func(c *sheafv1.GetClusterResponse) (string, bool) {
 		left := 0
 		for _, g := range c.GetGroups() {
 			if g.GetLeader() == 0 || slices.ContainsFunc(g.GetReplicas(), func(r *sheafv1.ClusterReplica) bool { return r.GetNode() == id }) {

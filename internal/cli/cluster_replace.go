@@ -23,6 +23,9 @@ has yet to join.`,
 	return a.remote(command, settleTimeout, func(ctx context.Context, node peer, args []string) error {
 		ctx, cancel := node.bound(ctx)
 		defer cancel()
+		if err := joinable(ctx, node); err != nil {
+			return err
+		}
 		c, err := overview(ctx, node)
 		if err != nil {
 			return err
@@ -30,7 +33,7 @@ has yet to join.`,
 		if err := replaceable(c, args[0], args[1]); err != nil {
 			return err
 		}
-		if err := a.untilMember(ctx, node, args[1]); err != nil {
+		if err := a.untilMember(ctx, node, args[1], fmt.Sprintf(staysMember, args[0], args[1])); err != nil {
 			return err
 		}
 		if err := a.remove(ctx, node, args[0]); err != nil {
@@ -40,6 +43,9 @@ has yet to join.`,
 		return err
 	})
 }
+
+// staysMember is what follows when the new node has not come in time.
+const staysMember = "%[1]s is still a member, and does not go by itself: when %[2]s runs, started with --join, run this again; --timeout says how long to wait"
 
 // replaceable says why a node cannot take the place of another, before anything is done.
 func replaceable(c *sheafv1.GetClusterResponse, leaves, comes string) error {

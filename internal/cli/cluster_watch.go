@@ -10,8 +10,9 @@ import (
 )
 
 // untilCluster looks at the cluster until done or until ctx ends, and says what it waits for when
-// that changes. A look that fails is followed by another: the nodes may be on their way.
-func (a *app) untilCluster(ctx context.Context, node clusterView, look func(*sheafv1.GetClusterResponse) (waiting string, done bool)) error {
+// that changes. A look that fails is followed by another: the nodes may be on their way. next is what
+// goes on after a wait that was too short.
+func (a *app) untilCluster(ctx context.Context, node clusterView, next string, look func(*sheafv1.GetClusterResponse) (waiting string, done bool)) error {
 	last, told := "", time.Time{}
 	for {
 		c, err := lookOnce(ctx, node)
@@ -31,8 +32,20 @@ func (a *app) untilCluster(ctx context.Context, node clusterView, look func(*she
 		select {
 		case <-time.After(clusterPoll):
 		case <-ctx.Done():
-			return notYet(ctx, waiting, err)
+			return notYet(ctx, waiting, next, err)
 		}
+	}
+}
+
+// joinable refuses to wait at a node that nobody can join. A look that fails says nothing yet.
+func joinable(ctx context.Context, node clusterView) error {
+	c, err := lookOnce(ctx, node)
+	if err != nil || c.GetCluster() != "" {
+		return nil //nolint:nilerr // the wait that follows looks again
+	}
+	return &exitError{
+		code: exitNotApplied, err: errors.New("the node at --addr is alone and was started without --node, so nothing can join it"),
+		next: "stop it, and start it again on the same data directory with --node NAME --peer-addr HOST:PORT",
 	}
 }
 
@@ -50,15 +63,17 @@ func lookOnce(ctx context.Context, node clusterView) (*sheafv1.GetClusterRespons
 	return node.Cluster(ctx)
 }
 
-// notYet is the end of a wait. What was waited for goes on: the nodes do it by themselves.
-func notYet(ctx context.Context, waiting string, failed error) error {
+// goesOn is what follows where the nodes do by themselves what was waited for.
+const goesOn = "it goes on by itself: \"sheaf cluster status\" shows how far it is; --timeout says how long to wait"
+
+// notYet is the end of a wait.
+func notYet(ctx context.Context, waiting, next string, failed error) error {
 	end := &exitError{
-		code: exitUnknown, err: fmt.Errorf("not done in time: %s: %w", waiting, ctx.Err()),
-		next: "it goes on by itself: \"sheaf cluster status\" shows how far it is; --timeout says how long to wait",
+		code: exitUnknown, err: fmt.Errorf("not done in time: %s: %w", waiting, ctx.Err()), next: next,
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		end.code = exitInterrupted
+		end.code, end.err = exitInterrupted, fmt.Errorf("interrupted: %s: %w", waiting, ctx.Err())
 	case failed != nil:
 		end.code = exitUnreachable
 	}

@@ -43,7 +43,7 @@ func TestAWaitGoesOnUntilItsTimeIsOver(t *testing.T) {
 				defer cancel()
 				v := &views{errs: test.errs}
 				a := &app{stderr: new(bytes.Buffer)}
-				err := a.untilCluster(ctx, v, func(*sheafv1.GetClusterResponse) (string, bool) { return "waiting", v.seen == test.done })
+				err := a.untilCluster(ctx, v, goesOn, func(*sheafv1.GetClusterResponse) (string, bool) { return "waiting", v.seen == test.done })
 				if code := exitCode(err); code != test.code {
 					t.Errorf("exit code %d, want %d: %v", code, test.code, err)
 				}
@@ -53,5 +53,15 @@ func TestAWaitGoesOnUntilItsTimeIsOver(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestAnInterruptedWaitIsNoTimeout.
+func TestAnInterruptedWaitIsNoTimeout(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := notYet(ctx, "n4 learns", goesOn, nil)
+	if exitCode(err) != exitInterrupted || !strings.HasPrefix(err.Error(), "interrupted: n4 learns") {
+		t.Errorf("%d: %v", exitCode(err), err)
 	}
 }

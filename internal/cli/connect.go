@@ -23,6 +23,8 @@ const (
 	defaultAddr = "127.0.0.1:7450"
 	// connectTimeout bounds the first look whether anybody listens.
 	connectTimeout = 5 * time.Second
+	// forEver is what --timeout 0 means.
+	forEver = 10 * 365 * 24 * time.Hour
 )
 
 // connection is how a client command reaches its node.
@@ -131,7 +133,11 @@ func (c connection) reachable(ctx context.Context, dialer net.Dialer) error {
 }
 
 func (c connection) options() ([]client.Option, error) {
-	var options []client.Option
+	// What has no deadline of its own, as a stream of batches, has the same bound.
+	options := []client.Option{client.WithTimeout(forEver)}
+	if c.timeout > 0 {
+		options[0] = client.WithTimeout(c.timeout)
+	}
 	if c.insecure {
 		options = append(options, client.WithInsecure())
 	}

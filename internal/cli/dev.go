@@ -94,6 +94,9 @@ func (a *app) dev(ctx context.Context, d throwaway) (err error) {
 		all.Wait()
 	}()
 	for _, err := range errs {
+		if port, ok := errors.AsType[*node.PortError](err); ok {
+			return fmt.Errorf("listen on %s: %w: choose other ports with --base-port", port.Addr, port.Err)
+		}
 		if err != nil && !errors.Is(err, context.Canceled) {
 			return err
 		}

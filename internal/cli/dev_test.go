@@ -141,3 +141,21 @@ func freePort(t *testing.T) int {
 	}
 	return port
 }
+
+// TestDevNamesTheFlagOfItsPorts, and not one that it does not have.
+func TestDevNamesTheFlagOfItsPorts(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a := &app{stdout: io.Discard, stderr: io.Discard, doomed: new(atomic.Pointer[string])}
+	for port := range 4 { // as gRPC, HTTP, admin and peers' port
+		base := l.Addr().(*net.TCPAddr).Port - port
+		err := a.dev(t.Context(), throwaway{nodes: 1, groups: 1, store: "memory", basePort: base, level: "error"})
+		if err == nil || !strings.Contains(err.Error(), "--base-port") || strings.Contains(err.Error(), "-addr") {
+			t.Errorf("with port %d of the node taken: %v", port, err)
+		}
+	}
+}

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/store"
 )
 
 // TestEveryReasonHasItsExitCode is the contract with scripts: a row of the error
@@ -54,6 +57,39 @@ func TestExitCodeOfOtherErrors(t *testing.T) {
 	} {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%s: exit code %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestAFailedNodeIsStartedAgainOnlyOnGoodFiles.
+func TestAFailedNodeIsStartedAgainOnlyOnGoodFiles(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("the disk hangs"), "start it again when"},
+		{store.Corruptf("log", "older than what was promised"), "do not start it again"},
+	} {
+		var end *exitError
+		if err := hasFailed(test.err); !errors.As(err, &end) || end.code != exitDamaged || !strings.Contains(end.next, test.want) {
+			t.Errorf("%v: %+v", test.err, end)
+		}
+	}
+}
+
+// TestASignalIsNoTimeout, and does not hide that a batch may be applied.
+func TestASignalIsNoTimeout(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	command := &cobra.Command{Use: "sheaf"}
+	command.SetContext(ctx)
+	for code, want := range map[sheaf.Code]failure{
+		sheaf.NotProposed:    {Exit: exitInterrupted, Next: "run it again"},
+		sheaf.OutcomeUnknown: {Exit: exitUnknown, Reason: sheaf.OutcomeUnknown, Next: "Send the same call"},
+	} {
+		f := describe(command, &sheaf.Error{Code: code, Detail: "the caller gave up after 2 attempts", Err: context.Canceled})
+		if f.Exit != want.Exit || f.Reason != want.Reason || !strings.HasPrefix(f.Next, want.Next) || !strings.HasPrefix(f.Detail, "interrupted: the caller gave up") {
+			t.Errorf("%s: %+v", code, f)
 		}
 	}
 }

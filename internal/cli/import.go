@@ -71,7 +71,7 @@ func (f *importFlags) register(command *cobra.Command) {
 	addLevel(command, &f.level)
 	flags.IntVar(&f.batchEntries, "batch-entries", 1000, "most entries of a batch")
 	flags.Var(&f.batchBytes, "batch-bytes", "most bytes of a batch; a larger entry is a batch of its own")
-	flags.IntVar(&f.inFlight, "in-flight", 4, "batches written at a time")
+	flags.IntVar(&f.inFlight, "in-flight", 16, "batches on their way at a time")
 	flags.IntVar(&f.skip, "skip", 0, "leave out this many records at the beginning, to go on after an interruption")
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "count bad lines and go on")
 	flags.BoolVar(&f.strict, "strict", false, "exit with 2 if anything was skipped")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/wire"
 )
 
 // summary is what an import did.
@@ -37,12 +38,47 @@ func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond 
 // batch is some consecutive records of the source.
 type batch struct {
 	entries []sheaf.Entry
-	keys    map[string]struct{}
-	bytes   int   // encoded, about
-	read    int64 // of the source
-	before  int   // records before the first of this batch
-	done    chan struct{}
-	err     error // set before done is closed
+	memory  []byte       // of their keys and values
+	keys    *wire.KeySet // nil before the first entry and after release
+	count   int          // of the entries, once they are sent
+	bytes   int          // encoded, about
+	payload int64        // of keys and values
+	read    int64        // of the source
+	before  int          // records before the first of this batch
+	err     error        // what became of it
+}
+
+// has says whether a key is in the batch.
+func (b *batch) has(key []byte) bool { return b.keys != nil && b.keys.Has(key) }
+
+// maxKeptMemory bounds the memory that the next batch gets.
+const maxKeptMemory = 8 << 20
+
+// take adds an entry, with a copy of its key and value.
+func (b *batch) take(e sheaf.Entry) {
+	e.Key, e.Value = b.copy(e.Key), b.copy(e.Value)
+	b.keys.Add(e.Key)
+	b.entries = append(b.entries, e)
+}
+
+func (b *batch) copy(data []byte) []byte {
+	at := len(b.memory)
+	b.memory = append(b.memory, data...) // where it moves, what is there stays as it is
+	return b.memory[at:len(b.memory):len(b.memory)]
+}
+
+// release lets go of the entries, and returns a batch that has their memory.
+func (b *batch) release() (next batch) {
+	if b.keys != nil {
+		b.keys.Release()
+	}
+	clear(b.entries)
+	next.entries = b.entries[:0]
+	if cap(b.memory) <= maxKeptMemory {
+		next.memory = b.memory[:0]
+	}
+	b.keys, b.entries, b.memory = nil, nil, nil
+	return next
 }
 
 // beforeOr is where the records of a batch that is not sent begin.
@@ -51,22 +87,4 @@ func (b *batch) beforeOr(records int) int {
 		return b.before
 	}
 	return records
-}
-
-// shares reports whether a key stands in both batches.
-func (b *batch) shares(other *batch) bool {
-	for key := range other.keys {
-		if _, ok := b.keys[key]; ok {
-			return true
-		}
-	}
-	return false
-}
-
-// payload is the bytes of the batch's keys and values.
-func (b *batch) payload() (n int64) {
-	for _, e := range b.entries {
-		n += int64(len(e.Key) + len(e.Value))
-	}
-	return n
 }

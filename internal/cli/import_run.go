@@ -21,19 +21,37 @@ func (a *app) runImport(ctx context.Context, node peer, f importFlags) error {
 		return err
 	}
 	defer closeSource()
+	// A signal stops what is read, and not the batches in flight.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	stream, err := node.PutStream(life, client.At(f.level.Consistency))
+	if err != nil {
+		return err
+	}
 	shown := a.newProgress("import", total)
 	im := &importer{
 		batchEntries: f.batchEntries, batchBytes: int(f.batchBytes), inFlight: f.inFlight, skip: f.skip,
-		progress: shown,
-		write: func(ctx context.Context, entries []sheaf.Entry) error {
+		progress: shown, onBad: a.badRecords(f),
+		begin: func(ctx context.Context, entries []sheaf.Entry) (func() error, error) {
 			ctx, cancel := node.bound(ctx)
-			defer cancel()
-			_, err := node.PutAll(ctx, entries, client.At(f.level.Consistency))
-			return err
+			pending, err := stream.Put(ctx, entries)
+			if err != nil {
+				cancel()
+				return nil, err
+			}
+			return func() error {
+				defer cancel()
+				_, err := pending.Wait(ctx)
+				return err
+			}, nil
 		},
-		onBad: a.badRecords(f),
 	}
+	shown.watch(im.p95)
 	s, err := im.run(ctx, prefixed(from, f.prefix))
+	if err != nil {
+		end() // whose time is over is not waited for
+	}
+	_ = stream.Close() // the batches have told their errors
 	shown.finish()
 	return a.endImport(ctx, f, s, err)
 }
@@ -82,10 +100,10 @@ func (a *app) badRecords(f importFlags) func(record) error {
 	named := 0
 	return func(rec record) error {
 		if f.dir == "" && !f.skipBad {
-			return fmt.Errorf("%s: %w", rec.where, rec.bad)
+			return fmt.Errorf("%s: %w", rec.place(), rec.bad)
 		}
 		if named++; named <= maxNamedSkips {
-			fmt.Fprintf(a.stderr, "skipped: %s: %v\n", rec.where, rec.bad)
+			fmt.Fprintf(a.stderr, "skipped: %s: %v\n", rec.place(), rec.bad)
 		} else if named == maxNamedSkips+1 {
 			fmt.Fprintln(a.stderr, "skipped: more of them are counted, not named")
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/wire"
 )
 
 // importer turns a source into batches and writes them, several at a time.
@@ -17,12 +18,13 @@ import (
 //     all those before some point, once nothing is in flight. That point is
 //     where an import goes on.
 //   - Of two entries for one key the later one in the source wins: a key stands
-//     in one batch once, and a batch waits for those in flight that share a key
-//     with it.
+//     in one batch once, and batches that share a key are applied in the order in
+//     which they begin.
 //   - Batches that have begun are finished: a signal only stops new ones.
 type importer struct {
-	// write writes one batch, with a request ID of its own.
-	write func(context.Context, []sheaf.Entry) error
+	// begin starts to write a batch, behind those before it where they share keys. It has taken
+	// the entries over when it returns; wait then says what became of them.
+	begin func(context.Context, []sheaf.Entry) (wait func() error, err error)
 	// batchEntries and batchBytes bound a batch, inFlight the batches at work.
 	batchEntries int
 	batchBytes   int
@@ -35,9 +37,8 @@ type importer struct {
 	progress progress
 
 	next    batch
-	flying  []*batch
-	slots   chan struct{}
-	mu      sync.Mutex // guards what follows, shared with the batches in flight
+	slots   chan struct{} // one token for each batch in flight
+	mu      sync.Mutex    // guards what follows, shared with the batches in flight
 	summary summary
 	times   *hdrhistogram.Histogram // of batches, in microseconds
 	failed  *batch                  // the first one, in the source's order
@@ -52,9 +53,10 @@ func (im *importer) run(ctx context.Context, from source) (summary, error) {
 	im.slots = make(chan struct{}, im.inFlight)
 	im.times = hdrhistogram.New(1, maxBatchMicros, 3)
 	records, complete, err := im.read(ctx, from)
-	for _, b := range im.flying {
-		<-b.done
+	for range im.inFlight { // those in flight come to their end
+		im.slots <- struct{}{}
 	}
+	im.next.release()
 	s := im.summary
 	s.Elapsed = time.Since(began)
 	s.P50, s.P95 = micros(im.times.ValueAtQuantile(50)), micros(im.times.ValueAtQuantile(95))
@@ -104,16 +106,15 @@ const entryOverhead = 16
 // not fit.
 func (im *importer) add(ctx context.Context, rec record, records int) {
 	size := len(rec.entry.Key) + len(rec.entry.Value) + len(rec.entry.TypeURL) + entryOverhead
-	_, again := im.next.keys[string(rec.entry.Key)]
-	if again || len(im.next.entries) == im.batchEntries || im.next.bytes+size > im.batchBytes {
+	if len(im.next.entries) == im.batchEntries || im.next.bytes+size > im.batchBytes || im.next.has(rec.entry.Key) {
 		im.send(ctx)
 	}
 	if im.next.keys == nil {
-		im.next = batch{keys: make(map[string]struct{}), before: records, done: make(chan struct{})}
+		im.next.keys, im.next.before = wire.NewKeySet(im.batchEntries), records
 	}
-	im.next.entries = append(im.next.entries, rec.entry)
-	im.next.keys[string(rec.entry.Key)] = struct{}{}
+	im.next.take(rec.entry)
 	im.next.bytes += size
+	im.next.payload += int64(len(rec.entry.Key) + len(rec.entry.Value))
 	im.next.read += rec.bytes
 }
 
@@ -123,51 +124,47 @@ func (im *importer) send(ctx context.Context) {
 		return
 	}
 	b := im.next
-	im.next = batch{}
+	b.count = len(b.entries)
 	im.slots <- struct{}{}
-	flying := im.flying[:0]
-	for _, other := range im.flying {
-		if other.shares(&b) {
-			<-other.done
-		}
-		select {
-		case <-other.done:
-		default:
-			flying = append(flying, other)
-		}
-	}
-	im.flying = flying
-	// Looked at after the waits: a failed batch may yet be applied, and must not
-	// come after a later entry for the same key. The import goes on at the batch
-	// that failed, so this one's turn comes again.
+	// The import goes on at the batch that failed, so this one's turn comes again.
 	if im.hasFailed() {
+		im.next = b.release()
 		<-im.slots
 		return
 	}
-	im.flying = append(im.flying, &b)
-	go im.finish(context.WithoutCancel(ctx), &b)
+	began := time.Now()
+	wait, err := im.begin(context.WithoutCancel(ctx), b.entries)
+	im.next = b.release() // which begin has taken over
+	if err != nil {
+		wait = func() error { return err }
+	}
+	go im.finish(&b, began, wait)
 }
 
-func (im *importer) finish(ctx context.Context, b *batch) {
-	began := time.Now()
-	b.err = im.write(ctx, b.entries)
+func (im *importer) finish(b *batch, began time.Time, wait func() error) {
+	b.err = wait()
 	took := time.Since(began)
 	im.mu.Lock()
 	if b.err == nil {
 		im.summary.Batches++
-		im.summary.Entries += len(b.entries)
-		im.summary.Bytes += b.payload()
+		im.summary.Entries += b.count
+		im.summary.Bytes += b.payload
 		_ = im.times.RecordValue(min(max(took.Microseconds(), 1), maxBatchMicros))
 	} else if im.failed == nil || b.before < im.failed.before {
 		im.failed = b
 	}
 	im.mu.Unlock()
 	if im.progress != nil && b.err == nil {
-		im.progress.add(len(b.entries), b.read)
+		im.progress.add(b.count, b.read)
 	}
-	b.entries = nil // the keys are still needed, the values are not
-	close(b.done)
 	<-im.slots
+}
+
+// p95 is the time that 95 of 100 batches so far took at most.
+func (im *importer) p95() time.Duration {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	return micros(im.times.ValueAtQuantile(95))
 }
 
 func (im *importer) hasFailed() bool {

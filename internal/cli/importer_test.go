@@ -27,30 +27,36 @@ type target struct {
 	takes   time.Duration // per batch
 }
 
-func (w *target) write(_ context.Context, entries []sheaf.Entry) error {
-	w.mu.Lock()
-	w.working++
-	w.most = max(w.most, w.working)
-	w.mu.Unlock()
-	if w.takes > 0 {
-		<-time.After(w.takes)
-	}
+// begin applies batches in the order in which they begin, as a stream does where they share keys.
+func (w *target) begin(_ context.Context, entries []sheaf.Entry) (func() error, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.working--
+	w.working++
+	w.most = max(w.most, w.working)
+	var refused error
 	for _, e := range entries {
 		if string(e.Key) == w.fail {
-			return &sheaf.Error{Code: sheaf.NoSpace}
+			refused = &sheaf.Error{Code: sheaf.NoSpace}
 		}
 	}
-	if w.keys == nil {
-		w.keys = make(map[string]string)
+	if refused == nil {
+		if w.keys == nil {
+			w.keys = make(map[string]string)
+		}
+		for _, e := range entries {
+			w.keys[string(e.Key)] = string(e.Value)
+		}
+		w.batches = append(w.batches, len(entries))
 	}
-	for _, e := range entries {
-		w.keys[string(e.Key)] = string(e.Value)
-	}
-	w.batches = append(w.batches, len(entries))
-	return nil
+	return func() error {
+		if w.takes > 0 {
+			<-time.After(w.takes)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.working--
+		return refused
+	}, nil
 }
 
 // pairs is a source of "key=value" words; a word without "=" is bad.
@@ -71,8 +77,8 @@ func pairs(words string) source {
 
 func (w *target) importer(entries, inFlight int) *importer {
 	return &importer{
-		write: w.write, batchEntries: entries, batchBytes: 1 << 20, inFlight: inFlight,
-		onBad: func(rec record) error { return fmt.Errorf("%s: %w", rec.where, rec.bad) },
+		begin: w.begin, batchEntries: entries, batchBytes: 1 << 20, inFlight: inFlight,
+		onBad: func(rec record) error { return fmt.Errorf("%s: %w", rec.place(), rec.bad) },
 	}
 }
 

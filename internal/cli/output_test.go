@@ -62,12 +62,13 @@ func TestWordsForPeople(t *testing.T) {
 }
 
 func TestPlainProgressLines(t *testing.T) {
-	l := &lines{what: "import", total: 1000 << 10, entries: 1500, bytes: 250 << 10}
-	if got, want := l.line(5*time.Second), "import: 1,500 entries, 250.0 KiB of 1000.0 KiB (25%), 50.0 KiB/s, 15s left"; got != want {
+	l := &lines{what: "import", total: 1000 << 10, tally: tally{entries: 1500, bytes: 250 << 10}}
+	l.watch(func() time.Duration { return 12 * time.Millisecond })
+	if got, want := l.line(5*time.Second), "import: 1,500 entries, 250.0 KiB of 1000.0 KiB (25%), 50.0 KiB/s, 300 keys/s, p95 12ms, 15s left"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	l.total = -1
-	if got, want := l.line(5*time.Second), "import: 1,500 entries, 250.0 KiB, 50.0 KiB/s"; got != want {
+	if got, want := l.line(5*time.Second), "import: 1,500 entries, 250.0 KiB, 50.0 KiB/s, 300 keys/s, p95 12ms"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

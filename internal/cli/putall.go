@@ -73,7 +73,7 @@ func (a *app) readBatch(path string) ([]sheaf.Entry, error) {
 			return nil, err
 		case rec.bad != nil:
 			return nil, &exitError{
-				code: exitUsage, err: fmt.Errorf("%s %w: nothing was written", rec.where, rec.bad),
+				code: exitUsage, err: fmt.Errorf("%s %w: nothing was written", rec.place(), rec.bad),
 				next: "correct the line and send the batch again",
 			}
 		case len(entries) == most:

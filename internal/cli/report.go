@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,6 +63,9 @@ func describe(command *cobra.Command, err error) failure {
 	if errors.As(err, &remote) {
 		f.remote(remote, err)
 	}
+	if ctx := command.Context(); ctx != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		f.interrupted()
+	}
 	if f.Exit == exitUnreachable {
 		f.Reason, f.Outcome, f.Retry = "", string(sheaf.CallDidNothing), sheaf.RetrySameID
 		f.Next = `start a node with "sheaf serve", or check --addr (SHEAF_ADDR) and the --tls flags`
@@ -71,6 +75,16 @@ func describe(command *cobra.Command, err error) failure {
 		f.Next = own.next
 	}
 	return f
+}
+
+// interrupted says that a signal ended the command, not its time. What is true of a batch stays.
+func (f *failure) interrupted() {
+	if !strings.HasPrefix(f.Detail, "interrupted") {
+		f.Detail = "interrupted: " + f.Detail
+	}
+	if f.Exit == exitInterrupted {
+		f.Reason, f.Next = "", "run it again"
+	}
 }
 
 // remote takes over what the error table says of a node's answer. What the

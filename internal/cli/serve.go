@@ -14,9 +14,7 @@ import (
 
 	"github.com/sheafdb/sheaf/internal/config"
 	"github.com/sheafdb/sheaf/internal/node"
-	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/telemetry"
-	"github.com/sheafdb/sheaf/internal/wal"
 )
 
 // tracesTimeout bounds how long the end of a node waits for its last traces.
@@ -81,10 +79,7 @@ func (a *app) serve(ctx context.Context, c config.Config) error {
 	a.announce(n, c, version)
 	select {
 	case <-n.Done():
-		return &exitError{
-			code: exitDamaged, err: fmt.Errorf("the node failed: %w", n.Err()),
-			next: "see the log above; start it again when the cause is gone: what was acknowledged is on disk",
-		}
+		return hasFailed(n.Err())
 	case <-ctx.Done():
 	}
 	logger.Info("draining; a second signal ends the process at once")
@@ -99,14 +94,25 @@ func (a *app) serve(ctx context.Context, c config.Config) error {
 	return nil
 }
 
+// hasFailed is the end of a node that could not go on.
+func hasFailed(err error) error {
+	end := &exitError{
+		code: exitDamaged, err: fmt.Errorf("the node failed: %w", err),
+		next: "see the log above; start it again when the cause is gone: what was acknowledged is on disk",
+	}
+	if node.Damaged(err) {
+		end.next = "do not start it again on these files, and do not delete them yet: follow the advice above"
+	}
+	return end
+}
+
 // cannotStart tells damaged data from what a person can correct right away.
 func cannotStart(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return &exitError{code: exitInterrupted, next: "start the node again", err: fmt.Errorf("interrupted before the node was ready: %w", err)}
 	}
 	end := &exitError{code: exitUsage, next: `correct that and start again; "sheaf serve --help" lists the flags`, err: err}
-	var corrupt *wal.CorruptError
-	if errors.As(err, &corrupt) || errors.Is(err, store.ErrCorrupt) || exitCode(err) == exitDamaged {
+	if node.Damaged(err) || exitCode(err) == exitDamaged {
 		end.code = exitDamaged
 		end.next = "do not delete anything yet: keep a copy of the data directory, then follow the advice above"
 	}

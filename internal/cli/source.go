@@ -13,13 +13,23 @@ import (
 
 // record is one thing that a source of an import holds.
 type record struct {
-	// where names it for people: "line 7", or a path.
+	// line is its line, or where names it otherwise: a path.
+	line  int
 	where string
 	// bytes is how much of the source's size it stands for.
 	bytes int64
+	// entry's memory may be that of the next record.
 	entry sheaf.Entry
 	// bad says why there is no entry. The source goes on behind it.
 	bad error
+}
+
+// place names the record for people.
+func (r *record) place() string {
+	if r.where != "" {
+		return r.where
+	}
+	return fmt.Sprintf("line %d", r.line)
 }
 
 // source yields records in an order that is the same every time, so that an
@@ -31,7 +41,8 @@ type source = iter.Seq2[record, error]
 // written as a six-byte escape, and a key.
 const maxLineBytes = 100 << 20
 
-// ndjsonSource reads one entry per line; empty lines are none.
+// ndjsonSource reads one entry per line; empty lines are none. Its entries have memory of their
+// own.
 func ndjsonSource(r io.Reader) source {
 	return func(yield func(record, error) bool) {
 		lines := bufio.NewScanner(r)
@@ -44,7 +55,7 @@ func ndjsonSource(r io.Reader) source {
 				continue
 			}
 			entry, err := parseEntry(line)
-			rec := record{where: fmt.Sprintf("line %d", number), bytes: int64(len(line)) + 1, entry: entry, bad: err}
+			rec := record{line: number, bytes: int64(len(line)) + 1, entry: entry, bad: err}
 			if !yield(checked(rec), nil) {
 				return
 			}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
@@ -8,16 +9,20 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/sheafdb/sheaf"
 )
+
+// readBytes is how much of a file is read at a time.
+const readBytes = 256 << 10
 
 // csvSource reads a table with a header row. The key is the column keyColumn,
 // or the first one; the value is the column valueColumn, or the whole row as a
 // JSON object of strings in the order of the columns.
 func csvSource(r io.Reader, keyColumn, valueColumn string) source {
 	return func(yield func(record, error) bool) {
-		rows := csv.NewReader(r)
+		rows := csv.NewReader(bufio.NewReaderSize(r, readBytes))
 		rows.ReuseRecord = true
 		t, err := readHeader(rows, keyColumn, valueColumn)
 		if err != nil {
@@ -32,17 +37,14 @@ func csvSource(r io.Reader, keyColumn, valueColumn string) source {
 			end := rows.InputOffset()
 			rec := record{bytes: end - begin}
 			begin = end
-			var bad *csv.ParseError
-			switch {
-			case errors.As(err, &bad):
-				rec.where, rec.bad = fmt.Sprintf("line %d", bad.StartLine), bad.Err
-			case err != nil:
+			if err == nil {
+				rec.line, _ = rows.FieldPos(0)
+				rec.entry = t.entry(row)
+			} else if bad, ok := errors.AsType[*csv.ParseError](err); ok {
+				rec.line, rec.bad = bad.StartLine, bad.Err
+			} else {
 				yield(record{}, fmt.Errorf("read CSV: %w", err))
 				return
-			default:
-				line, _ := rows.FieldPos(0)
-				rec.where = fmt.Sprintf("line %d", line)
-				rec.entry = t.entry(row)
 			}
 			if !yield(checked(rec), nil) {
 				return
@@ -55,6 +57,7 @@ func csvSource(r io.Reader, keyColumn, valueColumn string) source {
 type csvTable struct {
 	names      []json.RawMessage // the header, as JSON strings
 	key, value int               // value is -1 for the whole row
+	room       []byte            // of the last entry
 }
 
 func readHeader(rows *csv.Reader, keyColumn, valueColumn string) (csvTable, error) {
@@ -94,23 +97,44 @@ func readHeader(rows *csv.Reader, keyColumn, valueColumn string) (csvTable, erro
 	return t, nil
 }
 
-func (t csvTable) entry(row []string) sheaf.Entry {
+// entry makes one of a row, in memory that the next row's takes.
+func (t *csvTable) entry(row []string) sheaf.Entry {
+	t.room = append(t.room[:0], row[t.key]...)
+	at := len(t.room)
 	if t.value >= 0 {
-		return sheaf.Put(row[t.key], row[t.value])
+		t.room = append(t.room, row[t.value]...)
+	} else {
+		t.room = t.appendRow(t.room, row)
 	}
-	var object bytes.Buffer
+	return sheaf.Entry{Key: t.room[:at:at], Value: t.room[at:]}
+}
+
+// appendRow appends a row as a JSON object of strings.
+func (t *csvTable) appendRow(dst []byte, row []string) []byte {
 	for i, cell := range row {
 		separator := byte(',')
 		if i == 0 {
 			separator = '{'
 		}
-		object.WriteByte(separator)
-		object.Write(t.names[i])
-		object.WriteByte(':')
-		object.Write(quoteJSON(cell))
+		dst = append(append(dst, separator), t.names[i]...)
+		dst = append(dst, ':')
+		if plain(cell) {
+			dst = append(append(append(dst, '"'), cell...), '"')
+		} else {
+			dst = append(dst, quoteJSON(cell)...)
+		}
 	}
-	object.WriteByte('}')
-	return sheaf.Put(row[t.key], object.Bytes())
+	return append(dst, '}')
+}
+
+// plain says whether a text is its own JSON string.
+func plain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // quoteJSON writes a JSON string with < and & as they are.

@@ -18,9 +18,9 @@ func told(from source) string {
 		case err != nil:
 			fmt.Fprintf(&b, "end: %v\n", err)
 		case rec.bad != nil:
-			fmt.Fprintf(&b, "%s bad: %v\n", rec.where, rec.bad)
+			fmt.Fprintf(&b, "%s bad: %v\n", rec.place(), rec.bad)
 		default:
-			fmt.Fprintf(&b, "%s %s = %s\n", rec.where, rec.entry.Key, rec.entry.Value)
+			fmt.Fprintf(&b, "%s %s = %s\n", rec.place(), rec.entry.Key, rec.entry.Value)
 		}
 	}
 	return b.String()

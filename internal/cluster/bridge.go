@@ -203,7 +203,7 @@ func (b *Bridge) Admit(from peer.Identity, to uint64) error {
 	}
 	switch {
 	case b.self.Cluster == "":
-		return fmt.Errorf("node %s is still meeting the others", b.self)
+		return &peer.RefusedError{Code: peer.CodeForming, Detail: fmt.Sprintf("node %s is still meeting the others", b.self)}
 	case from.Cluster != b.self.Cluster:
 		return fmt.Errorf("node %s belongs to cluster %s, and the caller %s to %q: one of them has the wrong address", b.self, b.self.Cluster, from, from.Cluster)
 	case to != b.self.ID:
@@ -275,7 +275,7 @@ func (b *Bridge) Call(ctx context.Context, _ uint64, request []byte) ([]byte, er
 // ends a batch that was begun is taken whether it fits or not.
 func (b *Bridge) count(commands []*wire.Command, size int64) error {
 	for _, cmd := range commands {
-		if cmd.Kind == wire.Fast || cmd.Kind == wire.Prepare {
+		if cmd.Kind == wire.Fast || cmd.Kind == wire.Prepare || cmd.Kind == wire.Bundle {
 			return b.cfg.Gate.Reserve(size)
 		}
 	}

@@ -58,6 +58,7 @@ func TestWhatOtherNodesBringIsCounted(t *testing.T) {
 	}{
 		{wire.Fast, 0, sheaf.NotLeader}, // it went as far as the group, of which there is none here
 		{wire.Fast, 600, sheaf.RateLimited},
+		{wire.Bundle, 600, sheaf.RateLimited},
 		{wire.Prepare, 600, sheaf.RateLimited},
 		{wire.Tick, 1000, sheaf.NotLeader},
 	} {

@@ -137,7 +137,7 @@ const (
 // Form meets all members and returns the cluster's name and the members with their disks.
 // Whoever calls it makes both durable, and then calls Formed. waiting, if not nil, is told
 // now and then whom it waits for, and why.
-func (b *Bridge) Form(ctx context.Context, waiting func(name string, why error)) (string, []Member, error) {
+func (b *Bridge) Form(ctx context.Context, waiting func(names string, why error)) (string, []Member, error) {
 	b.mu.Lock()
 	me := b.members[b.self.ID]
 	me.Disk = b.self.Disk
@@ -191,13 +191,15 @@ func NameOf(members []Member, groups int) string {
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
-// meetAll greets every member; missing is one that did not answer.
+// meetAll greets every member; missing are those that did not answer.
 func (b *Bridge) meetAll(ctx context.Context) (missing string, why error) {
 	ours := b.greeting()
 	request, err := json.Marshal(ours)
 	if err != nil {
 		return ours.Self.Name, err
 	}
+	var away []string
+	var whys []error
 	for _, m := range ours.Members {
 		if m.ID == ours.Self.ID {
 			continue
@@ -219,11 +221,11 @@ func (b *Bridge) meetAll(ctx context.Context) (missing string, why error) {
 			return b.note(theirs, theirs.Self.Disk)
 		}()
 		if err != nil {
-			missing, why = m.Name, err
+			away, whys = append(away, m.Name), append(whys, err)
 		}
 	}
-	if missing != "" {
-		return missing, why
+	if len(away) > 0 {
+		return strings.Join(away, ", "), eachWhy(away, whys)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -233,6 +235,18 @@ func (b *Bridge) meetAll(ctx context.Context) (missing string, why error) {
 		}
 	}
 	return "", nil
+}
+
+// eachWhy joins the reasons of several into one line.
+func eachWhy(names []string, whys []error) error {
+	if len(whys) == 1 {
+		return whys[0]
+	}
+	err := fmt.Errorf("%s: %w", names[0], whys[0])
+	for i, why := range whys[1:] {
+		err = fmt.Errorf("%w; %s: %w", err, names[i+1], why)
+	}
+	return err
 }
 
 // Formed lets the bridge carry: the cluster has a name, and the members their disks.

@@ -36,6 +36,16 @@ func TestOnlyWhoWasMeantIsMet(t *testing.T) {
 	}
 }
 
+func TestAllWhoAreMissingAreNamed(t *testing.T) {
+	members := []Member{{ID: 1, Name: "n1", Addr: "127.0.0.1:1"}, {ID: 2, Name: "n2", Addr: "127.0.0.1:2"}, {ID: 3, Name: "n3", Addr: "127.0.0.1:3"}}
+	b := NewBridge(Config{Self: peer.Identity{ID: 1, Name: "n1", Disk: "d1"}, Members: members, Logger: slog.New(slog.DiscardHandler)})
+	defer b.Close()
+	missing, why := b.meetAll(t.Context())
+	if missing != "n2, n3" || !strings.HasPrefix(why.Error(), "n2: ") || !strings.Contains(why.Error(), "; n3: ") {
+		t.Errorf("%q are missing: %v", missing, why)
+	}
+}
+
 func TestANodeSaysWhoItIs(t *testing.T) {
 	members := []Member{{ID: 1, Name: "n1", Addr: "127.0.0.1:1", Disk: "d1"}, {ID: 2, Name: "n2", Addr: "127.0.0.1:2"}}
 	b := NewBridge(Config{Self: peer.Identity{ID: 1, Name: "n1", Disk: "d1"}, Members: members, Logger: slog.New(slog.DiscardHandler)})

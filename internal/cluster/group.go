@@ -28,7 +28,8 @@ func NewGroup(id uint64, here *group.Group, b *Bridge) *Group {
 	return &Group{Group: here, id: id, bridge: b}
 }
 
-// patience bounds how long a write looks for a leader whose caller set no deadline.
+// patience bounds how long a write looks for a leader. One whose caller's time is over before gives
+// up a little earlier, so that the caller hears why.
 const patience = 10 * time.Second
 
 // Propose is group.Propose at the leader.
@@ -163,7 +164,7 @@ func again(ctx context.Context, err error, named bool) bool {
 // untilDone looks for the leader and tries, until the caller's time is over. unknown: an
 // attempt before may have been done.
 func (g *Group) untilDone(ctx context.Context, named, unknown bool, try func(ctx context.Context, leader uint64) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, group.InTime(ctx, patience))
 	defer cancel()
 	err := g.noLeader()
 	for turn := 0; ; turn++ {

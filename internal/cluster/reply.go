@@ -24,6 +24,7 @@ type result struct {
 	Version  uint64        `json:"v,omitempty"`
 	ETag     wire.ETagSum  `json:"e"`
 	Replayed bool          `json:"p,omitempty"`
+	Without  []byte        `json:"w,omitempty"`
 	Refused  *failure      `json:"x,omitempty"`
 	Outcome  apply.Outcome `json:"o,omitempty"`
 	Attempt  uint64        `json:"a,omitempty"`
@@ -66,7 +67,7 @@ func encodeReply(results []apply.Result, timing group.Timing, err error) ([]byte
 	for i := range results {
 		one := &results[i]
 		out := result{
-			Version: one.Version, ETag: one.ETag, Replayed: one.Replayed, Outcome: one.Outcome,
+			Version: one.Version, ETag: one.ETag, Replayed: one.Replayed, Without: one.Without, Outcome: one.Outcome,
 			Attempt: one.Attempt, Clock: one.Clock, NowMS: one.NowMS, Holder: one.Holder,
 		}
 		if one.Refused != nil {
@@ -91,7 +92,7 @@ func decodeReply(data []byte) ([]apply.Result, group.Timing, error) {
 	for i := range r.Results {
 		one := &r.Results[i]
 		results[i] = apply.Result{
-			Version: one.Version, ETag: one.ETag, Replayed: one.Replayed, Outcome: one.Outcome, Refused: one.Refused.error(),
+			Version: one.Version, ETag: one.ETag, Replayed: one.Replayed, Without: one.Without, Outcome: one.Outcome, Refused: one.Refused.error(),
 			Attempt: one.Attempt, Clock: one.Clock, NowMS: one.NowMS, Holder: one.Holder,
 		}
 	}

@@ -17,6 +17,7 @@ func TestRepliesArriveAsTheyWereSent(t *testing.T) {
 	results := []apply.Result{
 		{Version: 1<<63 + 1, ETag: wire.ETagSum{Hi: 1 << 62, Lo: 3}, Replayed: true},
 		{Refused: &sheaf.Error{Code: sheaf.ETagMismatch, Detail: "no", Keys: [][]byte{{0xff}, []byte("a")}, CurrentETag: "tag", RetryAfter: time.Second, Fields: []sheaf.FieldViolation{{Field: "a", Problem: "b"}}}},
+		{Version: 9, Without: wire.Positions{0, 4}, Replayed: true},
 		{Outcome: apply.Conflict, Attempt: 3, Clock: 4, NowMS: 5, Holder: wire.Holder{RequestID: "r", Attempt: 1, HomeKey: []byte{0}, DeadlineMS: 9}},
 	}
 	timing := group.Timing{Log: time.Millisecond, Apply: time.Microsecond}

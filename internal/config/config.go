@@ -52,6 +52,7 @@ type Config struct {
 	Log      Log      `koanf:"log"`
 	Pebble   Pebble   `koanf:"pebble"`
 	Eventual Eventual `koanf:"eventual"`
+	Watch    Watch    `koanf:"watch"`
 	Disk     Disk     `koanf:"disk"`
 	Logging  Logging  `koanf:"logging"`
 
@@ -105,6 +106,12 @@ type Eventual struct {
 	Window     time.Duration `koanf:"window"`
 }
 
+// Watch bounds what is kept for those who watch.
+type Watch struct {
+	// HistoryBytes is how much of the newest changes stays in memory, for each group.
+	HistoryBytes int64 `koanf:"history_bytes"`
+}
+
 // Disk says when the disk counts as full. 0 fits the value to the disk.
 type Disk struct {
 	LowWaterBytes int64 `koanf:"low_water_bytes"`
@@ -131,6 +138,7 @@ func Default() Config {
 		},
 		Pebble:       Pebble{CacheBytes: 256 << 20},
 		Eventual:     Eventual{QueueBytes: 64 << 20, Window: 20 * time.Millisecond},
+		Watch:        Watch{HistoryBytes: 256 << 20},
 		Logging:      Logging{Level: "info", Format: "auto"},
 		DrainTimeout: 15 * time.Second,
 	}

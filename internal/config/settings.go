@@ -58,6 +58,7 @@ var Settings = describe([]help{
 	{"pebble.cache_bytes", "block cache of the pebble store"},
 	{"eventual.queue_bytes", "most bytes of accepted EVENTUAL batches that are not yet durable"},
 	{"eventual.window", "most time of accepted EVENTUAL batches that a crash may lose"},
+	{"watch.history_bytes", "bytes of the newest changes of each group that are kept in memory for watches, from the first watch on"},
 	{"disk.low_water_bytes", "free space below which writes get NO_SPACE; 0 fits it to the disk"},
 	{"disk.ballast_bytes", "file that an operator may delete to make room on a full disk; 0 fits it to the disk"},
 	{"logging.level", "least important log line that is written: debug, info, warn or error"},

@@ -40,6 +40,8 @@ func (c Config) Validate() error {
 	v.check(c.Pebble.CacheBytes >= 1<<20, "pebble.cache_bytes", "is %s: give it at least 1MiB", FormatSize(c.Pebble.CacheBytes))
 	v.check(c.Eventual.QueueBytes >= 1 && c.Eventual.QueueBytes <= maxEventualQueueBytes, "eventual.queue_bytes",
 		"is %d: give it 1 to %d", c.Eventual.QueueBytes, maxEventualQueueBytes)
+	v.check(c.Watch.HistoryBytes >= minHistoryBytes, "watch.history_bytes",
+		"is %d: it must be at least %d", c.Watch.HistoryBytes, int64(minHistoryBytes))
 	v.check(c.Eventual.Window > 0 && c.Eventual.Window <= maxEventualWindow, "eventual.window",
 		"is %s: it must be above 0 and at most %s", FormatDuration(c.Eventual.Window), maxEventualWindow)
 	v.check(c.Disk.LowWaterBytes >= 0, "disk.low_water_bytes", "is negative: use 0 to fit it to the disk")
@@ -125,6 +127,9 @@ type listenAddr struct {
 	key, addr string
 	tls       bool
 }
+
+// minHistoryBytes has room for what a watch needs to follow at all.
+const minHistoryBytes = 64 << 10
 
 // maxEventualQueueBytes: the queue is written in one append of the log, which
 // takes 1 GiB.

@@ -77,6 +77,7 @@ type refusal struct {
 	fields      []string // malformed fields
 	keys        []string // that a condition failed on
 	currentETag string
+	token       string // where a watch may begin
 	retryAfter  time.Duration
 }
 

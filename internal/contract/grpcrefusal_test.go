@@ -39,6 +39,7 @@ func grpcRefusal(t testing.TB, err error) *refusal {
 	if info == nil {
 		t.Fatalf("the status has no ErrorInfo: %s: %s", st.Code(), st.Message())
 	}
+	got.token = info.Metadata["token"]
 	got.code, got.detail, got.currentETag = sheaf.Code(info.Reason), st.Message(), info.Metadata["current_etag"]
 	note("grpc", got.code)
 	for _, v := range bad.GetFieldViolations() {

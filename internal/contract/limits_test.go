@@ -105,7 +105,7 @@ func TestOversizedMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, announced := range [][]string{nil, {"sheaf-batch-bytes", fmt.Sprint(len(msg))}} {
-			for _, method := range []string{"PutAll", "GetAll", "DeleteAll"} {
+			for _, method := range []string{"PutAll", "GetAll", "DeleteAll", "PutBundle"} {
 				if method != "PutAll" && size < 4*smallBatch {
 					continue // as another message it is malformed
 				}

@@ -26,7 +26,7 @@ func TestMalformedProtobuf(t *testing.T) {
 		"text":                       "this is no protobuf at all",
 		"a million of the same byte": strings.Repeat("\x12", 1<<20),
 	} {
-		for _, method := range []string{"PutAll", "GetAll", "DeleteAll", "Scan"} {
+		for _, method := range []string{"PutAll", "GetAll", "DeleteAll", "PutBundle", "Scan"} {
 			if method == "Scan" && name == "nothing" {
 				continue // an empty message: scan everything
 			}

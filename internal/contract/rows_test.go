@@ -85,11 +85,11 @@ const (
 // unproduced says why no request of this suite gets a row, by face.
 var unproduced = map[string]map[sheaf.Code]string{
 	"http": {
-		sheaf.NotLeader: cluster, sheaf.Contention: cluster, sheaf.Compacted: later,
+		sheaf.NotLeader: cluster, sheaf.Contention: cluster,
 		sheaf.Unauthenticated: later, sheaf.PermissionDenied: later, sheaf.Internal: defect,
 	},
 	"grpc": {
-		sheaf.NotLeader: cluster, sheaf.Contention: cluster, sheaf.Compacted: later,
+		sheaf.NotLeader: cluster, sheaf.Contention: cluster,
 		sheaf.Unauthenticated: later, sheaf.PermissionDenied: later, sheaf.Internal: defect,
 		sheaf.NotFound:             "a read of a missing key answers found=false; there are no paths",
 		sheaf.MethodNotAllowed:     "there are no HTTP methods",

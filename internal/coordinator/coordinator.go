@@ -17,6 +17,7 @@ import (
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/feed"
 	"github.com/sheafdb/sheaf/internal/group"
 	"github.com/sheafdb/sheaf/internal/router"
 	"github.com/sheafdb/sheaf/internal/telemetry"
@@ -37,12 +38,17 @@ type Group interface {
 	Attempts(ctx context.Context) ([]wire.Holder, error)
 	Image() (*group.Image, error)
 	Leads() bool
+	Current(ctx context.Context) error
+	Applied() uint64
 }
 
 // Config is what a coordinator needs.
 type Config struct {
 	// Groups are all groups of the cluster: group n is Groups[n-1].
 	Groups []Group
+	// Feed has what the groups of this node have committed lately; nil is one that nobody tells
+	// of anything.
+	Feed   *feed.Feed
 	Gate   *admission.Gate
 	Limits sheaf.Limits
 	// RequireETag refuses writes without If-Match or If-None-Match.
@@ -71,6 +77,9 @@ type Coordinator struct {
 // New returns a coordinator, which must be closed.
 func New(cfg Config) *Coordinator {
 	c := &Coordinator{cfg: cfg, table: router.Equal(len(cfg.Groups)), line: newLine()}
+	if cfg.Feed == nil {
+		c.cfg.Feed = feed.New(feed.Config{Groups: len(cfg.Groups), GroupOf: c.table.GroupOf, Tag: "none"})
+	}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.eventual = newQueue(cfg, func(ctx context.Context, met []Met) {
 		HelpAll(&driver{c: c, caller: ctx, callTime: callTime}, c.table.GroupOf, met)
@@ -95,6 +104,9 @@ func (c *Coordinator) Close(ctx context.Context) {
 	c.end()
 	c.background.Wait()
 }
+
+// Groups is how many groups there are.
+func (c *Coordinator) Groups() int { return len(c.cfg.Groups) }
 
 // whole is the one group, or nil when there are several.
 func (c *Coordinator) whole() Group {
@@ -121,6 +133,10 @@ type Answer struct {
 	// Parts are what became of a SEQUENTIAL batch in each of its groups, if they are
 	// several. Version is then the largest, and ETag empty unless all were applied.
 	Parts []PartAnswer
+
+	// Without are the entries of one group's share of a bundle that were refused. Version is
+	// then the first that was given.
+	Without wire.Positions
 }
 
 // PutAll writes one batch. The caller holds req.Source until PutAll returns; who reads
@@ -136,6 +152,7 @@ func (c *Coordinator) PutAll(ctx context.Context, req *wire.PutAll, stages *tele
 	if err := c.cfg.Gate.Write(); err != nil {
 		return Answer{}, err
 	}
+	cmd.Fingerprint = wire.FingerprintOf(req.Entries, req.Consistency)
 	stages.Since(telemetry.Route, start)
 	if req.Consistency == sheaf.Eventual {
 		return c.accept(ctx, cmd)
@@ -201,7 +218,8 @@ func (c *Coordinator) split(cmd *wire.Command) []Share {
 	return Shares(cmd, c.table.GroupOf)
 }
 
-// command checks the shape of what is around the entries and builds the command.
+// command checks the shape of what is around the entries and builds the command, but for its
+// fingerprint.
 func (c *Coordinator) command(ctx context.Context, req *wire.PutAll) (*wire.Command, error) {
 	if req.RequestID != "" {
 		if err := sheaf.RequestID(req.RequestID).Validate(); err != nil {
@@ -226,7 +244,6 @@ func (c *Coordinator) command(ctx context.Context, req *wire.PutAll) (*wire.Comm
 	if c.cfg.RequireETag && !conditional {
 		return nil, sheaf.Errorf(sheaf.ETagRequired, "send if_match with the keys' ETag, or if_none_match * for new keys")
 	}
-	cmd.Fingerprint = wire.FingerprintOf(req.Entries, req.Consistency)
 	if deadline, ok := ctx.Deadline(); ok {
 		// A far deadline would keep the row for as long: bound it.
 		latest := time.Now().Add(c.cfg.Limits.RequestIDRetention)

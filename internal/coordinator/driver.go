@@ -15,11 +15,13 @@ import (
 // driver is the Carrier of one request in a node: its calls go to the node's groups.
 type driver struct {
 	c *Coordinator
-	// caller ends when nobody waits for the answer any more. Calls are not cut short by it:
-	// what became of them must be known.
+	// caller ends when nobody waits for the answer any more. The calls of a write are not cut
+	// short by it: what became of them must be known.
 	caller context.Context
 	// callTime is how long one call may take before it counts as silent.
 	callTime time.Duration
+	// reads: only a read depends on the calls, so they end in time for its caller.
+	reads bool
 	// maxBytes bounds the values of a read.
 	maxBytes int
 	// reserved are the bytes counted at the gate for the values of the last Collects.
@@ -37,7 +39,11 @@ func (d *driver) Call(calls []Call) []Answered {
 	}
 	answers := make([]Answered, len(calls))
 	reserved := make([]int64, len(calls))
-	ctx, cancel := context.WithTimeout(d.c.life, d.callTime)
+	most := d.callTime
+	if d.reads {
+		most = group.InTime(d.caller, most)
+	}
+	ctx, cancel := context.WithTimeout(d.c.life, most)
 	defer cancel()
 	var others sync.WaitGroup
 	for i := range calls[1:] {
@@ -92,6 +98,9 @@ func (d *driver) call(ctx context.Context, call *Call) (answer Answered, reserve
 		answer.Seen, reserved, err = to.Collect(ctx, group.CollectRequest{
 			Keys: call.Collect.Keys, Values: call.Collect.Values, MaxBytes: d.maxBytes,
 		})
+		if sheaf.CodeOf(err) == sheaf.NotLeader { // it has waited for one
+			return Answered{Refused: sheaf.AsError(err)}, 0
+		}
 	}
 	if err != nil {
 		answer = failed(err)

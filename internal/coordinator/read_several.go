@@ -68,7 +68,7 @@ func (c *Coordinator) getSnapshot(ctx context.Context, req GetAll) (Values, erro
 	if req.Consistency == sheaf.Sequential {
 		snapshot.After = req.After
 	}
-	do := &driver{c: c, caller: ctx, callTime: patience, maxBytes: c.cfg.Limits.BatchBytes}
+	do := &driver{c: c, caller: ctx, callTime: patience, reads: true, maxBytes: c.cfg.Limits.BatchBytes}
 	found, err := snapshot.Run(do)
 	if err != nil {
 		do.release()

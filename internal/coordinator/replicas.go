@@ -44,6 +44,9 @@ func (c *Coordinator) Images(ctx context.Context) ([]*group.Image, error) {
 		if refused := failed(err).Refused; refused != nil {
 			return nil, refused
 		}
+		if sheaf.CodeOf(err) == sheaf.NotLeader { // each of the groups had its time to find one
+			return nil, sheaf.AsError(err)
+		}
 		c.cfg.Logger.Info("images of all groups were not taken yet", "turn", turn+1, "err", err)
 	}
 	return nil, &sheaf.Error{

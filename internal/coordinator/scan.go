@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"errors"
-	"strconv"
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/group"
@@ -14,6 +13,7 @@ import (
 // safe for concurrent use and must be closed.
 type Scan struct {
 	merge Merge[*group.Scanner]
+	token string
 }
 
 // Scan begins a scan, which may go on for longer than ctx. Errors are *sheaf.Error.
@@ -24,6 +24,18 @@ func (c *Coordinator) Scan(ctx context.Context, prefix, start []byte) (*Scan, er
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	s := &Scan{}
+	// What is committed up to here will have been resolved in every group before that is read, and
+	// so is in the scan as a whole.
+	before, read := make([]uint64, len(c.cfg.Groups)), make([]uint64, len(c.cfg.Groups))
+	for i, g := range c.cfg.Groups {
+		if c.whole() != nil {
+			break
+		}
+		if err := g.Current(ctx); err != nil {
+			return nil, err
+		}
+		before[i] = g.Applied()
+	}
 	for i, g := range c.cfg.Groups {
 		var scanner *group.Scanner
 		err := c.settle(ctx, uint64(i+1), g)
@@ -35,7 +47,12 @@ func (c *Coordinator) Scan(ctx context.Context, prefix, start []byte) (*Scan, er
 			return nil, err
 		}
 		s.merge.Cursors = append(s.merge.Cursors, scanner)
+		read[i] = scanner.Index()
 	}
+	if c.whole() != nil {
+		before = read
+	}
+	s.token = c.cfg.Feed.ScanToken(before, read)
 	return s, nil
 }
 
@@ -61,20 +78,9 @@ func (s *Scan) Item() sheaf.Item { return s.merge.Item() }
 // Err is the *sheaf.Error that ended the scan, or nil.
 func (s *Scan) Err() error { return s.merge.Err() }
 
-// Token names the log position of every group at which the scan began: everything up to there
-// is in it.
-func (s *Scan) Token() string {
-	var token []byte
-	for i, scanner := range s.merge.Cursors {
-		if i > 0 {
-			token = append(token, '-')
-		}
-		token = strconv.AppendInt(token, int64(i+1), 10)
-		token = append(token, '.')
-		token = strconv.AppendUint(token, scanner.Index(), 10)
-	}
-	return string(token)
-}
+// Token is where a watch begins that goes on from what the scan returns, without a gap and without
+// a change that is in it.
+func (s *Scan) Token() string { return s.token }
 
 // Close releases the scan.
 func (s *Scan) Close() error {

@@ -135,6 +135,8 @@ func (s *Several) fast() (Answer, error) {
 			s.help(reply.Result.Holder, s.Parts)
 		case reply.Result.Refused != nil:
 			return Answer{}, reply.Result.Refused
+		case s.Command.Kind == wire.Bundle:
+			return Answer{Version: reply.Result.Version, Replayed: reply.Result.Replayed, Without: reply.Result.Without}, nil
 		default:
 			return s.success(reply.Result.Version, reply.Result.Replayed), nil
 		}

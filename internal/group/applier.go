@@ -97,18 +97,25 @@ func (p *proposal) settle(err error) {
 
 // applyEntry applies one log entry. The command of a caller here need not be decoded again.
 func (g *Group) applyEntry(e *replica.Committed, w waiter) (apply.Result, error) {
-	switch {
-	case e.Conf != nil || len(e.Data) == 0:
+	if e.Conf != nil || len(e.Data) == 0 {
 		// Whoever waits proposed a change of the replicas, perhaps in vain.
-		return apply.Result{}, applyOwn(g.store, e.Conf, e.Index, e.Term, &g.out)
-	case w.p != nil:
-		return applyCommand(g.store, w.command(), e.Index, e.Term, &g.out)
-	}
-	cmd, err := wire.DecodeCommand(e.Data)
-	if err != nil {
+		err := applyOwn(g.store, e.Conf, e.Index, e.Term, &g.out)
+		passed(g.cfg.Feed, e.Index)
 		return apply.Result{}, err
 	}
-	return applyCommand(g.store, &cmd, e.Index, e.Term, &g.out)
+	cmd := w.commandOrNil()
+	if cmd == nil {
+		decoded, err := wire.DecodeCommand(e.Data)
+		if err != nil {
+			return apply.Result{}, err
+		}
+		cmd = &decoded
+	}
+	result, err := applyCommand(g.store, cmd, e.Index, e.Term, &g.out)
+	if err == nil {
+		tell(g.cfg.Feed, cmd, &result, &g.out)
+	}
+	return result, err
 }
 
 func changesMembers(kind wire.Kind) bool { return kind == wire.Join || kind == wire.Leave }

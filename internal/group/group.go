@@ -33,6 +33,7 @@ import (
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/admission"
 	"github.com/sheafdb/sheaf/internal/apply"
+	"github.com/sheafdb/sheaf/internal/feed"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wal"
@@ -79,6 +80,8 @@ type Config struct {
 	// ReceiveBytes bounds the log entries that another replica has sent and that are not in the
 	// log yet, or not applied, but for a single larger message; 0 is no bound.
 	ReceiveBytes int64
+	// Feed, if not nil, is told what every log entry did that changed a key.
+	Feed *feed.Lane
 	// Limits stamps retention and the number of rows into commands.
 	Limits sheaf.Limits
 	// Gate counts the bytes of commands whose callers have gone.
@@ -191,7 +194,7 @@ func Start(ctx context.Context, cfg Config) (*Group, error) {
 	go g.runApply()
 	go g.runTick()
 	if only {
-		if err := g.Current(ctx); err != nil {
+		if err := g.current(ctx, nil, 0); err != nil { // however slow its disk is
 			g.Stop()
 			return nil, errors.Join(err, g.failure) // after Stop nothing sets it
 		}
@@ -211,6 +214,9 @@ func newCore(cfg *Config, snapshot replica.Snapshotter) (*replica.Core, error) {
 		Logger: cfg.Logger.With("group", cfg.ID),
 	})
 }
+
+// Applied is the log entry that this replica's state is at.
+func (g *Group) Applied() uint64 { return g.applied.Load() }
 
 // Stop refuses new commands, finishes those it has, and returns when all is
 // applied. It does not flush the store.
@@ -289,7 +295,7 @@ func (g *Group) Propose(ctx context.Context, cmd *wire.Command) (apply.Result, T
 	if refusal := apply.CheckAfter(cmd.After, g.clock.Load()); refusal != nil {
 		return apply.Result{Refused: refusal}, Timing{}, nil // before the request ID: it is the shape
 	}
-	if cmd.RequestID != "" && cmd.Kind == wire.Fast { // the others are small, or may not be answered from a row
+	if cmd.RequestID != "" && (cmd.Kind == wire.Fast || cmd.Kind == wire.Bundle) { // the others are small, or may not be answered from a row
 		if err := g.flying.enter(ctx, cmd.RequestID); err != nil {
 			return apply.Result{}, Timing{}, &sheaf.Error{
 				Code: sheaf.NotProposed, Err: err,

@@ -114,7 +114,7 @@ func (g *Group) endIfBroken() {
 		select {} // turning is held: nobody takes another turn
 	}
 	g.loop.ended = true
-	g.fail(fmt.Errorf("%w: %s: this disk is older than what the node has promised to the others, or lost some of it: replace the node by a new one (%w)",
+	g.fail(fmt.Errorf("%w: %s: this disk is older than what the node has promised to the others, or lost some of it (%w)",
 		store.ErrCorrupt, g.cfg.Log.Dir(), broken))
 }
 

@@ -21,6 +21,8 @@ type model struct {
 	sent  []*modelBatch
 	clock uint64
 	made  int
+
+	bundles []*modelBundle
 }
 
 type modelKey struct {
@@ -151,6 +153,7 @@ func TestGroupBehavesLikeAMap(t *testing.T) {
 func checkModel(t *rapid.T, kind string) {
 	m := &model{rig: newRig(t, kind), keys: map[string]modelKey{}}
 	defer m.rig.close()
+	eager, lazy := &follower{eager: true}, &follower{}
 	t.Repeat(map[string]func(*rapid.T){
 		"batch": func(t *rapid.T) {
 			m.made++
@@ -183,6 +186,8 @@ func checkModel(t *rapid.T, kind string) {
 			}
 			m.write(t, rapid.SampledFrom(m.sent).Draw(t, "batch"))
 		},
+		"bundle":       m.writeBundle,
+		"retry bundle": m.retryBundle,
 		"reuse": func(t *rapid.T) {
 			if len(m.sent) == 0 {
 				t.Skip("nothing was sent")
@@ -213,7 +218,9 @@ func checkModel(t *rapid.T, kind string) {
 		},
 		"restart": func(*rapid.T) { m.rig.close(); m.rig.open() },
 		"crash":   func(*rapid.T) { m.rig.crash() },
+		"watch":   func(t *rapid.T) { m.follow(t, lazy) },
 		"": func(t *rapid.T) {
+			m.follow(t, eager)
 			names := append(slices.Collect(maps.Keys(m.keys)), modelKeys...)
 			for _, key := range names {
 				value, version := m.rig.get(key)

@@ -151,6 +151,12 @@ type waiter struct {
 	n int
 }
 
-func (w waiter) command() *wire.Command { return w.p.cmds[w.n] }
+// commandOrNil is nil where nobody here waits.
+func (w waiter) commandOrNil() *wire.Command {
+	if w.p == nil {
+		return nil
+	}
+	return w.p.cmds[w.n]
+}
 
 func (w waiter) buffer() *wire.Buffer { return w.p.data[w.n].buffer }

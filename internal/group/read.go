@@ -186,9 +186,43 @@ func (l *loop) leave(r *read) {
 	}
 }
 
+// confirmTime is how long a read waits for a leader: for several elections. Without a majority
+// there is none to wait for, and another node may be on the side that has it.
+const confirmTime = 5 * time.Second
+
+// leaderRetry is the wait advised to a caller whom no leader served.
+const leaderRetry = 100 * time.Millisecond
+
+// answerTime is what is left of a caller's time so that an answer arrives before it is over, but
+// not more than a quarter of it.
+const answerTime = 250 * time.Millisecond
+
+// InTime is how long a caller may be kept waiting for a leader, at most so long: a little less than
+// its deadline, or the answer that says why would come too late.
+func InTime(ctx context.Context, most time.Duration) time.Duration {
+	end, bounded := ctx.Deadline()
+	if !bounded {
+		return most
+	}
+	left := time.Until(end)
+	return min(most, left-min(left/4, answerTime))
+}
+
 // Current returns when this replica's state has all that was acknowledged before the call.
-// It waits for a leader for as long as ctx allows. One too many is refused with RATE_LIMITED.
+// A group that does not confirm a leader within confirmTime refuses with NOT_LEADER; one call too
+// many is refused with RATE_LIMITED.
 func (g *Group) Current(ctx context.Context) error {
+	if g.alone.Load() {
+		return nil
+	}
+	most := InTime(ctx, confirmTime)
+	patience := time.NewTimer(most)
+	defer patience.Stop()
+	return g.current(ctx, patience.C, most)
+}
+
+// current is Current that waits until tired, and then says that it was for so long.
+func (g *Group) current(ctx context.Context, tired <-chan time.Time, most time.Duration) error {
 	if g.alone.Load() {
 		return nil
 	}
@@ -205,11 +239,25 @@ func (g *Group) Current(ctx context.Context) error {
 	case <-g.failed:
 		return sheaf.Errorf(sheaf.Draining, "the node failed and is about to end")
 	case <-g.loopDone:
+	case <-tired:
+		g.withdraw(r)
+		within := fmt.Sprint(most.Round(time.Millisecond))
+		if most < confirmTime {
+			within += ", which is what the caller's deadline left"
+		}
+		return &sheaf.Error{
+			Code: sheaf.NotLeader, RetryAfter: leaderRetry,
+			Detail: "no leader of the group was confirmed within " + within + ": most of its replicas may be down or out of reach of this node",
+		}
 	case <-ctx.Done():
-		g.inbox.add(func(n *news) { n.errands = append(n.errands, func() { g.loop.leave(r) }) })
+		g.withdraw(r)
 		return &sheaf.Error{Code: sheaf.NotProposed, Err: ctx.Err(), Detail: "the group did not confirm its leader in time"}
 	}
 	return sheaf.Errorf(sheaf.Draining, "the node is shutting down")
+}
+
+func (g *Group) withdraw(r *read) {
+	g.inbox.add(func(n *news) { n.errands = append(n.errands, func() { g.loop.leave(r) }) })
 }
 
 // reserveStepBytes is how much is counted at a time.

@@ -3,8 +3,11 @@ package group
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sheafdb/sheaf"
 )
@@ -46,6 +49,43 @@ func TestReadsWhoseCallersAreGoneAreForgotten(t *testing.T) {
 	})
 	tr.isolate(tr.members[0], false)
 	tr.members[0].mustHave("a", "1")
+}
+
+// TestAReadWithoutALeaderSaysSoInTime: before the caller's time is over, and after confirmTime at
+// the latest.
+func TestAReadWithoutALeaderSaysSoInTime(t *testing.T) {
+	tr := newTrio(t, "memory", 1<<20)
+	tr.put("a", "1")
+	g := tr.members[0].group()
+	tr.isolate(tr.members[0], true)
+	waitUntil(t, "there is no leader", func() bool { return g.Leader() == 0 })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	err := g.Current(ctx)
+	if !errors.Is(err, sheaf.NotLeader) || ctx.Err() != nil || sheaf.AsError(err).RetryAfter != leaderRetry {
+		t.Errorf("with a second left: %v, %v", err, ctx.Err())
+	}
+	if err := g.Current(t.Context()); !errors.Is(err, sheaf.NotLeader) || !strings.Contains(err.Error(), "within 5s") {
+		t.Errorf("without a deadline: %v", err)
+	}
+	waitUntil(t, "they are forgotten", func() bool {
+		loop, _ := g.waitingReads(t)
+		return loop == 0
+	})
+}
+
+func TestTimeIsLeftForTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for left, want := range map[time.Duration]time.Duration{
+			time.Hour: confirmTime, 5 * time.Second: 4750 * time.Millisecond, 400 * time.Millisecond: 300 * time.Millisecond,
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), left)
+			defer cancel()
+			if got := InTime(ctx, confirmTime); got != want {
+				t.Errorf("of %v left: %v, want %v", left, got, want)
+			}
+		}
+	})
 }
 
 func TestOneReadTooManyIsRefused(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/sheafdb/sheaf/internal/feed"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/wal"
@@ -47,6 +48,7 @@ const firstIndex = 1
 type Recovery struct {
 	group  uint64
 	store  store.Store
+	lane   *feed.Lane
 	logger *slog.Logger
 	keep   int64 // bytes of entries that are kept, though applied
 	state  wal.HardState
@@ -63,10 +65,14 @@ type Recovery struct {
 }
 
 // NewRecovery begins where the store stands. keepBytes of the newest entries that are
-// applied stay in memory for replicas that are a little behind.
-func NewRecovery(group uint64, s store.Store, keepBytes int64, logger *slog.Logger) *Recovery {
+// applied stay in memory for replicas that are a little behind. lane, if not nil, is told of what
+// is replayed.
+func NewRecovery(group uint64, s store.Store, keepBytes int64, lane *feed.Lane, logger *slog.Logger) *Recovery {
 	now, meta := time.Now(), viewMeta(s)
-	return &Recovery{group: group, store: s, keep: keepBytes, logger: logger, applied: meta.Index, term: meta.Term, began: now, told: now}
+	if lane != nil {
+		lane.Begin(meta.Index)
+	}
+	return &Recovery{group: group, store: s, keep: keepBytes, lane: lane, logger: logger, applied: meta.Index, term: meta.Term, began: now, told: now}
 }
 
 // Adopted says that the store began as the state of another replica, at that entry: the log
@@ -133,18 +139,22 @@ func (r *Recovery) apply(e wal.Entry) error {
 		if err != nil {
 			return err
 		}
+		passed(r.lane, e.Index)
 	case len(entry.GetData()) == 0:
 		if err := applyOwn(r.store, nil, e.Index, e.Term, &r.out); err != nil {
 			return err
 		}
+		passed(r.lane, e.Index)
 	default:
 		cmd, err := wire.DecodeCommand(entry.GetData())
 		if err != nil {
 			return err
 		}
-		if _, err := applyCommand(r.store, &cmd, e.Index, e.Term, &r.out); err != nil {
+		result, err := applyCommand(r.store, &cmd, e.Index, e.Term, &r.out)
+		if err != nil {
 			return err
 		}
+		tell(r.lane, &cmd, &result, &r.out)
 	}
 	r.applied, r.term = e.Index, e.Term
 	r.count++

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/admission"
+	"github.com/sheafdb/sheaf/internal/feed"
 	"github.com/sheafdb/sheaf/internal/store"
 	"github.com/sheafdb/sheaf/internal/store/memory"
 	"github.com/sheafdb/sheaf/internal/store/pebble"
@@ -41,6 +42,7 @@ type rig struct {
 	log     *wal.Log
 	journal *Journal
 	group   *Group
+	feed    *feed.Feed
 	lives   uint64
 	// wrap, if not nil, puts something between the group and its store.
 	wrap func(store.Store) store.Store
@@ -83,7 +85,8 @@ func (r *rig) open() {
 		r.t.Fatalf("seed store: %v", err)
 	}
 	logger := slog.New(slog.DiscardHandler)
-	recovery := NewRecovery(1, r.store, 0, logger)
+	r.feed = feed.New(feed.Config{Groups: 1, GroupOf: func([]byte) uint64 { return 1 }, Bytes: 1 << 20, Tag: "rig"})
+	recovery := NewRecovery(1, r.store, 0, r.feed.Lane(1), logger)
 	r.log, err = wal.Open(wal.Config{FS: r.fs, Dir: "log", SegmentBytes: 64 << 10, Found: recovery.Found, Logger: logger}, recovery.Visit)
 	if err != nil {
 		r.t.Fatalf("open log: %v", err)
@@ -96,7 +99,7 @@ func (r *rig) open() {
 	r.lives++
 	r.group, err = Start(context.Background(), Config{
 		ID: 1, Replica: 1, Store: r.store, Log: r.log, Journal: r.journal, Saved: saved, Incarnation: r.lives,
-		Limits: r.limits, LogBytes: r.logMax, Gate: r.gate,
+		Limits: r.limits, LogBytes: r.logMax, Gate: r.gate, Feed: r.feed.Lane(1),
 		Room: func() error { return nil }, Free: func() int64 { return -1 }, Now: r.now,
 		Fatal:  func(err error) { panic(fmt.Sprintf("group failed: %v", err)) },
 		Logger: logger,
@@ -117,6 +120,7 @@ func (r *rig) close() {
 	if err := r.store.Close(); err != nil {
 		r.t.Fatalf("close store: %v", err)
 	}
+	r.feed.Free()
 }
 
 // crash loses what was not synced and starts again.

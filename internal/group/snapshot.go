@@ -92,6 +92,9 @@ func (g *Group) install(a *replica.Append) error {
 	g.store.take(next, func(old store.Store) { g.cfg.Place.Discard(old, "") })
 	g.clock.Store(meta.Clock)
 	g.stateMS.Store(meta.NowMS)
+	if g.cfg.Feed != nil {
+		g.cfg.Feed.Jumped(meta.Index)
+	}
 	g.applied.Store(meta.Index)
 	g.cfg.Logger.Info("state of another replica taken over", "group", g.cfg.ID, "index", index, "took_ms", time.Since(began).Milliseconds())
 	g.cfg.Journal.write(g, a)

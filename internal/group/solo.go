@@ -23,7 +23,7 @@ func OpenSolo(ctx context.Context, cfg Config, logConfig wal.Config) (_ *Solo, e
 	if err := Seed(cfg.Store, []uint64{cfg.Replica}); err != nil {
 		return nil, err
 	}
-	recovery := NewRecovery(cfg.ID, cfg.Store, 0, cfg.Logger)
+	recovery := NewRecovery(cfg.ID, cfg.Store, 0, cfg.Feed, cfg.Logger)
 	logConfig.Found = recovery.Found
 	s := &Solo{}
 	if s.log, err = wal.Open(logConfig, recovery.Visit); err != nil {

@@ -73,7 +73,7 @@ func (n *Node) join(ctx context.Context) error {
 	case id.Cluster == "" && members != nil:
 		return fmt.Errorf("the data directory %s is that of a node alone: start it with --node and --peer-addr only, and have the others join it", n.dir.path)
 	case id.Cluster == "" && n.cfg.Node != "":
-		return n.beOne()
+		return n.beOne(ctx)
 	case id.Cluster == "":
 		return nil // a node alone that nobody can join
 	case id.Known != nil && !slices.ContainsFunc(id.Known, n.isSelf):
@@ -114,7 +114,7 @@ func movedFrom(known, listens string) bool {
 }
 
 // beOne makes a node that is alone a cluster of one, which others can join.
-func (n *Node) beOne() error {
+func (n *Node) beOne(ctx context.Context) error {
 	id := &n.dir.identity
 	n.begins.Store(n.dir.fresh)
 	addr := cmp.Or(n.cfg.PeerAddr, defaultPeerAddr)
@@ -126,7 +126,7 @@ func (n *Node) beOne() error {
 	}
 	n.bridge.Formed(id.Cluster, id.Members)
 	if n.dir.fresh {
-		return nil // it is written when the log is there
+		return n.listenFirst(ctx) // the identity is written when the log is there
 	}
 	return n.dir.writeIdentity()
 }
@@ -178,8 +178,9 @@ func (n *Node) form(ctx context.Context, members []cluster.Member) error {
 	}
 	n.setState(stateForming)
 	n.opts.Logger.Info("meeting the other nodes of a new cluster", "node", n.cfg.Node, "cluster", n.cfg.Cluster)
-	name, met, err := n.bridge.Form(ctx, func(name string, why error) {
-		n.opts.Logger.Warn("still waiting for a node of the new cluster", "node", name, "err", why)
+	name, met, err := n.bridge.Form(ctx, func(names string, why error) {
+		n.waitsFor.Store(&names)
+		n.opts.Logger.Warn("still waiting for nodes of the new cluster", "nodes", names, "err", why)
 	})
 	if err != nil {
 		return err
@@ -206,7 +207,7 @@ func (n *Node) connect(members []cluster.Member) error {
 	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w: choose another address with --peer-addr", addr, err)
+		return &PortError{addr, "--peer-addr", err}
 	}
 	n.ports.peer = listener
 	n.bridge = cluster.NewBridge(cluster.Config{

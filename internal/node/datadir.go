@@ -40,6 +40,8 @@ type dataDir struct {
 	lock     io.Closer
 	identity identity
 	fresh    bool // NODE is yet to be written
+	// madeDir and madeLock: they were not there before.
+	madeDir, madeLock bool
 }
 
 type identity struct {
@@ -89,6 +91,10 @@ func lockDataDir(fs vfs.FS, path string) (*dataDir, error) {
 		return nil, fmt.Errorf("resolve the data directory: %w", err)
 	}
 	d := &dataDir{fs: fs, path: path}
+	_, err = fs.Stat(path)
+	d.madeDir = errors.Is(err, os.ErrNotExist)
+	_, err = fs.Stat(d.file(lockFile))
+	d.madeLock = errors.Is(err, os.ErrNotExist)
 	if err := makeDir(fs, path); err != nil {
 		return nil, fmt.Errorf("create the data directory %s: %w: choose another with --data-dir", path, err)
 	}
@@ -284,6 +290,19 @@ func (d *dataDir) close() error {
 	err := errors.Join(ignoreMissing(d.fs.Remove(d.file(pidFile))), d.lock.Close())
 	d.lock = nil
 	return err
+}
+
+// withdraw is close for who leaves the directory as it was: without the lock file, and without itself,
+// if they were not there before.
+func (d *dataDir) withdraw() error {
+	var err error
+	if d.madeLock {
+		err = ignoreMissing(d.fs.Remove(d.file(lockFile))) // while it is held
+	}
+	if err == nil && d.madeDir {
+		err = d.fs.Remove(d.path)
+	}
+	return errors.Join(err, d.close())
 }
 
 func ignoreMissing(err error) error {

@@ -31,6 +31,22 @@ func (l *listeners) close() {
 	}
 }
 
+// PortError says that a node cannot listen.
+type PortError struct {
+	Addr string
+	// Setting is the flag that the address comes from.
+	Setting string
+	Err     error
+}
+
+// Error says where, why, and which flag chooses another address.
+func (e *PortError) Error() string {
+	return fmt.Sprintf("listen on %s: %v: choose another address with %s", e.Addr, e.Err, e.Setting)
+}
+
+// Unwrap is what the operating system says.
+func (e *PortError) Unwrap() error { return e.Err }
+
 // listen binds the three addresses and builds the servers behind them.
 func (n *Node) listen() error {
 	for _, port := range []struct {
@@ -44,7 +60,7 @@ func (n *Node) listen() error {
 	} {
 		l, err := net.Listen("tcp", port.addr)
 		if err != nil {
-			return fmt.Errorf("listen on %s: %w: choose another address with %s", port.addr, err, port.setting)
+			return &PortError{port.addr, port.setting, err}
 		}
 		*port.listener = l
 	}
@@ -64,8 +80,9 @@ func (n *Node) listen() error {
 	n.metrics.RegisterNode(n.sample)
 	n.rpc = rpc.New(rpc.Config{
 		Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireRequestID: n.cfg.RequireRequestID,
-		Metrics: n.metrics, Cluster: n, Status: n.status, Credentials: creds, Tracing: n.opts.Tracing, Logger: n.opts.Logger,
+		Metrics: n.metrics, Cluster: n, NotYet: n.notYet, Status: n.status, Credentials: creds, Tracing: n.opts.Tracing, Logger: n.opts.Logger,
 	})
+	n.api.notYet = n.notYet
 	n.web = web.Server(&n.api, n.cfg.HTTPAddr, n.opts.Logger)
 	n.web.TLSConfig = tlsConfig
 	n.admin = web.Server(web.NewAdmin(web.AdminConfig{Registry: registry, Ready: n.ready, Logger: n.opts.Logger}), n.cfg.AdminAddr, n.opts.Logger)
@@ -120,6 +137,8 @@ type apiHandler struct {
 	api atomic.Pointer[http.Handler]
 	// running is held for reading by every request.
 	running sync.RWMutex
+	// notYet says why there is no API.
+	notYet func() string
 }
 
 func (h *apiHandler) set(api http.Handler) { h.api.Store(&api) }
@@ -139,7 +158,7 @@ func (h *apiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		(*api).ServeHTTP(w, r)
 		return
 	}
-	web.Starting(w, r)
+	web.Starting(w, h.notYet())
 }
 
 // status is what GetStatus answers.
@@ -166,6 +185,7 @@ func (n *Node) sample() telemetry.NodeSample {
 	}
 	s.DiskFreeBytes = n.disk.free()
 	s.LogBytes = n.log.SizeBytes()
+	s.FeedBytes, s.Watches = n.feed.Load()
 	for _, h := range n.hosted {
 		g := h.group.Status()
 		s.AppliedIndex += g.Meta.Index

@@ -9,7 +9,7 @@ import (
 
 // TestEndWaitsForRequests: what is under a request is closed only after it.
 func TestEndWaitsForRequests(t *testing.T) {
-	var h apiHandler
+	h := &apiHandler{notYet: func() string { return "the node is starting" }}
 	inside, goOn, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var left atomic.Bool
 	h.set(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -10,8 +11,31 @@ import (
 	"github.com/sheafdb/sheaf/client"
 )
 
-// TestAMemberWithoutItsDataPromisesNothing: it begins as an empty cluster of its own, until the
-// others call it.
+// TestAMemberWithoutItsDataDoesNotStart where the others call it, however often it tries.
+func TestAMemberWithoutItsDataDoesNotStart(t *testing.T) {
+	t.Parallel()
+	c := newCrew(t, "memory", 1)
+	c.join("n2", "n1")
+	c.join("n3", "n1")
+	c.mustHaveVoters("n1", "n2", "n3")
+	cfg := c.cfgs["n3"]
+	c.stop("n3")
+	cfg.DataDir, cfg.Join = t.TempDir(), ""
+	for range 2 {
+		n, err := Start(t.Context(), cfg, Options{})
+		if err == nil {
+			_ = n.Stop(context.Background())
+			t.Fatal("it starts")
+		}
+		if !strings.Contains(err.Error(), "sheaf cluster replace") {
+			t.Errorf("the start says %v", err)
+		}
+	}
+	c.put("n2", 2) // the others have a majority
+}
+
+// TestAMemberWithoutItsDataPromisesNothing: where nobody is there to tell, it begins as an empty
+// cluster of its own, until the others call it.
 func TestAMemberWithoutItsDataPromisesNothing(t *testing.T) {
 	t.Parallel()
 	c := newCrew(t, "memory", 1)
@@ -20,9 +44,13 @@ func TestAMemberWithoutItsDataPromisesNothing(t *testing.T) {
 	c.mustHaveVoters("n1", "n2", "n3")
 	c.put("n1", 1)
 	cfg := c.cfgs["n3"]
-	c.stop("n3")
+	for _, name := range []string{"n3", "n2", "n1"} {
+		c.stop(name)
+	}
 	cfg.DataDir, cfg.Join = t.TempDir(), ""
 	c.start("n3", cfg)
+	c.start("n1", c.cfgs["n1"])
+	c.start("n2", c.cfgs["n2"])
 	c.await("n3 to be called", func() bool { return c.nodes["n3"].ready() != nil })
 	if err := c.nodes["n3"].ready(); !strings.Contains(err.Error(), "of another cluster") {
 		t.Errorf("it is not ready because of %v", err)

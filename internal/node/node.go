@@ -11,7 +11,6 @@ package node
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -27,6 +26,7 @@ import (
 	"github.com/sheafdb/sheaf/internal/config"
 	"github.com/sheafdb/sheaf/internal/coordinator"
 	"github.com/sheafdb/sheaf/internal/failpoint"
+	"github.com/sheafdb/sheaf/internal/feed"
 	"github.com/sheafdb/sheaf/internal/group"
 	"github.com/sheafdb/sheaf/internal/replica"
 	"github.com/sheafdb/sheaf/internal/rpc"
@@ -63,6 +63,7 @@ type Node struct {
 	bridge  *cluster.Bridge     // nil in a node alone
 	log     *wal.Log
 	journal *group.Journal
+	feed    *feed.Feed
 	core    *coordinator.Coordinator
 	gate    *admission.Gate
 	rpc     *rpc.Server
@@ -80,8 +81,9 @@ type Node struct {
 	life     context.Context // until Stop
 	end      context.CancelFunc
 	watching sync.WaitGroup
-	up       atomic.Bool // groups are there
-	begins   atomic.Bool // the node has begun a cluster of its own since it was started
+	up       atomic.Bool            // groups are there
+	waitsFor atomic.Pointer[string] // the nodes that are yet to be met; nil is unknown
+	begins   atomic.Bool            // the node has begun a cluster of its own since it was started
 	foreigns foreigners
 	removed  atomic.Bool // no member any more
 	left     atomic.Bool // no member any more, and no group needs the node's replicas
@@ -106,7 +108,7 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 	}
 	n := &Node{
 		cfg: cfg, opts: opts, began: time.Now(), done: make(chan struct{}), news: make(chan struct{}, 1),
-		gate: admission.NewGate(cfg.Limits.InFlightBytes),
+		gate: admission.NewGate(cfg.Limits.InFlightBytes), foreigns: foreigners{called: make(chan struct{}, 1)},
 	}
 	n.life, n.end = context.WithCancel(context.Background())
 	n.setState(stateRecovering)
@@ -115,18 +117,6 @@ func Start(ctx context.Context, cfg config.Config, opts Options) (*Node, error) 
 		return nil, n.advise(err)
 	}
 	return n, nil
-}
-
-// advise adds to the error of damaged files what to do in a cluster, where an older copy of
-// them, which a node alone might go back to, would be worse than none: the others count on
-// what this node has promised.
-func (n *Node) advise(err error) error {
-	var corrupt *wal.CorruptError
-	if n.dir == nil || n.dir.identity.Cluster == "" || !errors.As(err, &corrupt) && !errors.Is(err, store.ErrCorrupt) {
-		return err
-	}
-	return fmt.Errorf("%w (this node is one of a cluster: start a new one with --join, and replace this one with it: sheaf cluster replace %s NEW; do not go back to an older copy of its files)",
-		err, n.dir.identity.self().Name)
 }
 
 func (n *Node) start(ctx context.Context) error {
@@ -159,6 +149,7 @@ func (n *Node) start(ctx context.Context) error {
 			return err
 		}
 	}
+	n.watching.Go(n.tickFeed)
 	n.groups = n.reached()
 	n.up.Store(true)
 	if n.bridge != nil {
@@ -166,7 +157,7 @@ func (n *Node) start(ctx context.Context) error {
 		n.watching.Go(n.watchLog)
 	}
 	n.core = coordinator.New(coordinator.Config{
-		Groups: n.groups, Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
+		Groups: n.groups, Feed: n.feed, Gate: n.gate, Limits: n.cfg.Limits.SheafLimits(), RequireETag: n.cfg.RequireETag,
 		EventualBytes: n.cfg.Eventual.QueueBytes, EventualWindow: n.cfg.Eventual.Window, Logger: n.opts.Logger,
 	})
 	n.serve()
@@ -195,7 +186,7 @@ func (n *Node) open(id uint64) error {
 			return fmt.Errorf("begin the %s store: %w", n.cfg.Store, err)
 		}
 	}
-	h.recovery = group.NewRecovery(id, h.place.current(), n.tailBytes(), n.opts.Logger)
+	h.recovery = group.NewRecovery(id, h.place.current(), n.tailBytes(), n.feed.Lane(id), n.opts.Logger)
 	h.recovery.Adopted(h.place.state.Adopted)
 	return nil
 }
@@ -215,7 +206,7 @@ func (n *Node) startGroup(ctx context.Context, h *hosted) (err error) {
 	h.group, err = group.Start(ctx, group.Config{
 		ID: h.id, Replica: n.dir.identity.ID, Store: h.place.current(), Log: n.log, Journal: n.journal,
 		Saved: h.saved, Incarnation: uint64(n.began.UnixNano()),
-		Send: n.sender(h.id), Place: h.place, Changed: n.changed, TailBytes: n.tailBytes(), TailMostBytes: n.tailMostBytes(), ReceiveBytes: n.receiveBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
+		Send: n.sender(h.id), Place: h.place, Changed: n.changed, Feed: n.feed.Lane(h.id), TailBytes: n.tailBytes(), TailMostBytes: n.tailMostBytes(), ReceiveBytes: n.receiveBytes(), Limits: n.cfg.Limits.SheafLimits(), Gate: n.gate,
 		Room: n.disk.room, Free: n.disk.free, LogBytes: n.disk.sizes.log, LogMostBytes: n.disk.sizes.logMost, Now: time.Now, Fatal: n.fail, Logger: n.opts.Logger,
 	})
 	return err
@@ -224,6 +215,7 @@ func (n *Node) startGroup(ctx context.Context, h *hosted) (err error) {
 // recover opens the stores and brings them up to date from the log.
 func (n *Node) recover(ctx context.Context) error {
 	groups := uint64(n.dir.identity.Groups)
+	n.feed = n.newFeed()
 	for id := range groups {
 		if err := n.open(id + 1); err != nil {
 			return err
@@ -261,6 +253,7 @@ func (n *Node) recover(ctx context.Context) error {
 		count += h.recovery.Count()
 		h.recovery = nil
 	}
+	n.feed.Recovered()
 	if count > 0 {
 		n.opts.Logger.Info("log replayed", "entries", count, "took_ms", time.Since(began).Milliseconds())
 	}
@@ -284,6 +277,7 @@ func (n *Node) serve() {
 // fail ends the node: something it cannot work without is broken.
 func (n *Node) fail(err error) {
 	n.failOnce.Do(func() {
+		err = n.advise(err)
 		n.opts.Logger.Error("the node must end", "err", err)
 		if n.bridge != nil { // whoever hears no others leads nothing
 			for id := range uint64(n.dir.identity.Groups) {

@@ -10,6 +10,7 @@ import (
 	"github.com/sheafdb/sheaf"
 	sheafv1 "github.com/sheafdb/sheaf/api/sheaf/v1"
 	"github.com/sheafdb/sheaf/internal/cluster"
+	"github.com/sheafdb/sheaf/internal/peer"
 	"github.com/sheafdb/sheaf/internal/replica"
 )
 
@@ -45,6 +46,8 @@ const (
 	askTime = time.Second
 	// transferTime bounds how long a change of the leader is waited for.
 	transferTime = 3 * time.Second
+	// startingRetry is the wait advised to who asks before the node serves.
+	startingRetry = 500 * time.Millisecond
 )
 
 // answer answers another node.
@@ -92,7 +95,7 @@ func (n *Node) members() []cluster.Member {
 // Overview asks all members how they are.
 func (n *Node) Overview(ctx context.Context) (*sheafv1.GetClusterResponse, error) {
 	if !n.up.Load() {
-		return nil, &sheaf.Error{Code: sheaf.Draining, Detail: "the node does not serve yet: its state is " + *n.state.Load()}
+		return nil, &sheaf.Error{Code: sheaf.Draining, Detail: n.notYet(), RetryAfter: startingRetry}
 	}
 	if err := n.gate.Read(); err != nil { // what it knows of the others is old
 		return nil, err
@@ -163,6 +166,9 @@ func overview(name string, groups int, members []cluster.Member, summaries []sum
 		out.Nodes = append(out.Nodes, node)
 		if errs[i] != nil {
 			node.Error = errs[i].Error()
+			if refused, ok := errors.AsType[*peer.RefusedError](errs[i]); ok && refused.Code == peer.CodeForming {
+				node.State = stateForming
+			}
 			continue
 		}
 		s := &summaries[i]

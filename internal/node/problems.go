@@ -13,9 +13,17 @@ const manyBehind = 10_000
 func problems(c *sheafv1.GetClusterResponse) (all []string) {
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	names, answers := make(map[uint64]string), make(map[uint64]bool)
+	led := true
+	for _, group := range c.GetGroups() {
+		led = led && group.GetLeader() != 0
+	}
 	for _, node := range c.GetNodes() {
 		names[node.GetId()], answers[node.GetId()] = node.GetName(), node.GetError() == ""
 		switch {
+		case node.GetError() != "" && node.GetState() == stateForming:
+			say("%s runs without its data: it waits to form a cluster that is there already (%s). If that lasts, give it its data directory, or replace it with a new node (sheaf cluster replace %s NEW)", node.GetName(), node.GetError(), node.GetName())
+		case node.GetError() != "" && !led:
+			say("%s does not answer (%s): start it. Where a group has no leader nothing can be replaced", node.GetName(), node.GetError())
 		case node.GetError() != "":
 			say("%s does not answer (%s): start it, or replace it with a new node (sheaf cluster replace %s NEW)", node.GetName(), node.GetError(), node.GetName())
 		case node.GetState() != stateServing:
@@ -27,7 +35,7 @@ func problems(c *sheafv1.GetClusterResponse) (all []string) {
 	}
 	for _, group := range c.GetGroups() {
 		if group.GetLeader() == 0 {
-			say("group %d has no leader: its keys are not written, and not read at LINEARIZABLE, until a majority of its replicas is there again", group.GetGroup())
+			say("group %d has no leader: its keys are not written, and not read at LINEARIZABLE, until a majority of its replicas is there again. If their disks are gone for good, restore a backup into a new cluster: docs/operations.md, \"A majority lost for good\"", group.GetGroup())
 			continue
 		}
 		for _, r := range group.GetReplicas() {

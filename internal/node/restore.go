@@ -48,7 +48,7 @@ const versionsApart = 1 << 32
 // Restore makes a data directory of one node from a backup: of a new cluster, with the old
 // one's groups, keys and request IDs, and without its members. From beginning to end the file
 // RESTORING is in the directory, with which no node starts. After an error the directory is
-// empty.
+// as it was before.
 func Restore(ctx context.Context, from io.Reader, opts RestoreOptions) (Restored, error) {
 	if opts.FS == nil {
 		opts.FS = vfs.Default
@@ -86,10 +86,13 @@ func Restore(ctx context.Context, from io.Reader, opts RestoreOptions) (Restored
 	case <-r.node.done: // the store cannot go on, and its goroutines sleep
 		return Restored{}, r.node.failure
 	}
-	if err != nil {
-		err = errors.Join(err, clearRestore(dir))
+	if err == nil {
+		return Restored{Header: header, Sections: r.sections}, dir.close()
 	}
-	return Restored{Header: header, Sections: r.sections}, errors.Join(err, dir.close())
+	if left := clearRestore(dir); left != nil {
+		return Restored{}, errors.Join(err, left, dir.close())
+	}
+	return Restored{}, errors.Join(err, dir.withdraw())
 }
 
 // restoringFile is there while a data directory is not whole.
@@ -116,7 +119,7 @@ func beginRestore(fs vfs.FS, path string) (*dataDir, error) {
 		err = d.write(restoringFile, []byte("A backup is being restored here. Without this file the directory would be taken for whole.\n"))
 	}
 	if err != nil {
-		return nil, errors.Join(err, d.close())
+		return nil, errors.Join(err, d.withdraw())
 	}
 	return d, nil
 }

@@ -44,6 +44,16 @@ func (n *Node) ready() error {
 	}
 }
 
+// notYet says why the node does not serve yet.
+func (n *Node) notYet() string {
+	state := *n.state.Load()
+	why := "the node does not serve yet: its state is " + state
+	if names := n.waitsFor.Load(); names != nil && state == stateForming {
+		why += " of a new cluster, and it waits for " + *names
+	}
+	return why
+}
+
 func (n *Node) swapState(from, to string) bool {
 	now := n.state.Load()
 	return *now == from && n.state.CompareAndSwap(now, &to)

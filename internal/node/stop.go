@@ -21,6 +21,7 @@ func (n *Node) stop(ctx context.Context) error {
 	n.setState(stateDraining)
 	n.rpc.Drain()
 	n.gate.Drain()
+	n.endWatches()
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.DrainTimeout)
 	defer cancel()
 	n.drainFaces(ctx)
@@ -98,6 +99,9 @@ func (n *Node) release() error {
 	}
 	for _, h := range n.hosted {
 		errs = append(errs, h.place.close())
+	}
+	if n.feed != nil {
+		n.feed.Free()
 	}
 	if n.dir != nil {
 		errs = append(errs, n.dir.close())

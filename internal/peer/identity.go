@@ -64,6 +64,8 @@ const (
 	// CodeRemoved: the caller was a member of the cluster, and will not be again. A Handler's
 	// Admit returns it in a RefusedError of its own.
 	CodeRemoved = "removed"
+	// CodeForming: the node has yet to meet the others. A Handler's Admit returns it likewise.
+	CodeForming = "forming"
 )
 
 // maxDetailBytes bounds what a refusal says.
@@ -72,7 +74,7 @@ const maxDetailBytes = 4 << 10
 // RefusedError says that the other node did not let this one in: nothing that was to be sent
 // has reached it.
 type RefusedError struct {
-	// Code is greeting, certificate, admission or removed.
+	// Code is greeting, certificate, admission, removed or forming.
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
 }

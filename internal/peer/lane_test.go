@@ -195,7 +195,7 @@ func TestSmallFramesStayInOrderWhenTheOtherSideIsSlow(t *testing.T) {
 	goOn := make(chan struct{})
 	p := newPair(t, &fakeHandler{frame: func(_ uint64, frame []byte) {
 		n := numberOf(frame)
-		if n == 100 {
+		if n == 200 {
 			<-goOn
 		}
 		arrived <- n
@@ -206,6 +206,7 @@ func TestSmallFramesStayInOrderWhenTheOtherSideIsSlow(t *testing.T) {
 	}
 	l := p.client.nodes[2].lanes[Urgent]
 	direct, taken := 0, 0
+	const oneByOne = 100 // frames before which the lane has time to rest
 	for n := 1; n < frames; n++ {
 		p.client.Send(2, Urgent, [][]byte{numbered(n, 8+n%directBytes)})
 		l.mu.Lock()
@@ -215,11 +216,16 @@ func TestSmallFramesStayInOrderWhenTheOtherSideIsSlow(t *testing.T) {
 			taken++
 		}
 		l.mu.Unlock()
+		if n < oneByOne {
+			if got := get(t, "a frame", arrived); got != n {
+				t.Fatalf("frame %d came as number %d", got, n)
+			}
+		}
 		if n == frames/2 {
 			close(goOn)
 		}
 	}
-	for n := 1; n < frames; n++ {
+	for n := oneByOne; n < frames; n++ {
 		if got := get(t, "a frame", arrived); got != n {
 			t.Fatalf("frame %d came as number %d", got, n)
 		}

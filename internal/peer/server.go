@@ -182,7 +182,7 @@ const complainEvery = 10 * time.Second
 // complain says why a stranger was turned away. Whom the handler refused says so himself.
 func (s *Server) complain(raw net.Conn, err error) {
 	var refused *RefusedError
-	if s.ctx.Err() != nil || errors.As(err, &refused) && (refused.Code == codeAdmission || refused.Code == CodeRemoved) {
+	if s.ctx.Err() != nil || errors.As(err, &refused) && (refused.Code == codeAdmission || refused.Code == CodeRemoved || refused.Code == CodeForming) {
 		return
 	}
 	s.mu.Lock()

@@ -11,7 +11,7 @@ import (
 	"github.com/sheafdb/sheaf"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/errors.md")
+var update = flag.Bool("update", false, "rewrite docs/errors.md and docs/api.md")
 
 // TestErrorsPageIsTheTable keeps docs/errors.md what the code says.
 func TestErrorsPageIsTheTable(t *testing.T) {

@@ -26,6 +26,7 @@ var floors = map[string]int{
 	"internal/wire":            1,
 	"internal/store":           1,
 	"internal/admission":       1,
+	"internal/feed":            2,
 	"internal/apply":           2,
 	"internal/backup":          2,
 	"internal/wal":             2,
@@ -43,6 +44,8 @@ var floors = map[string]int{
 	"internal/cli":             8,
 	"cmd/sheaf":                9,
 	"internal/policy":          9,
+	"examples":                 9,
+	"client/clienttest":        testFloor,
 	"internal/store/storetest": testFloor,
 	"internal/contract":        testFloor,
 	"internal/check":           testFloor,
@@ -151,6 +154,29 @@ func TestTheCheckerKnowsWhatAnyCallerKnows(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestExamplesImportWhatAnyProgramMay keeps them what a reader can start from.
+func TestExamplesImportWhatAnyProgramMay(t *testing.T) {
+	seen := 0
+	eachGoFile(t, func(room, file string) {
+		if !strings.HasPrefix(room, "examples") {
+			return
+		}
+		seen++
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range parsed.Imports {
+			if strings.Contains(spec.Path.Value, module+"/internal/") {
+				t.Errorf("%s imports %s", file, spec.Path.Value)
+			}
+		}
+	})
+	if seen == 0 {
+		t.Error("there are no examples")
+	}
 }
 
 // eachGoFile visits the module's own Go files, without tools/ and bench/, which

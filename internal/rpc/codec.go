@@ -16,7 +16,10 @@ type frame struct {
 	buffer *wire.Buffer
 }
 
-// codec hands frames over as they are and leaves every other message to
+// encoded is an answer that is sent as it is. Whoever sends it gives its reference away.
+type encoded struct{ buffer mem.Buffer }
+
+// codec hands frames and encoded answers over as they are and leaves every other message to
 // protobuf. Its name is protobuf's, because what is on the wire is.
 type codec struct{ proto encoding.CodecV2 }
 
@@ -24,7 +27,12 @@ func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 
 func (codec) Name() string { return "proto" }
 
-func (c codec) Marshal(v any) (mem.BufferSlice, error) { return c.proto.Marshal(v) }
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if e, ok := v.(*encoded); ok {
+		return mem.BufferSlice{e.buffer}, nil
+	}
+	return c.proto.Marshal(v)
+}
 
 // Unmarshal fills a frame with one contiguous run of bytes: a message of more than 16
 // KiB arrives in pieces, and how long gRPC's own buffers live is gRPC's affair.

@@ -94,28 +94,42 @@ func deletes(in *sheafv1.DeleteAllRequest, limits sheaf.Limits) (wire.PutAll, er
 
 // write settles the request ID and runs the batch.
 func (s *Server) write(c *call, req *wire.PutAll) (coordinator.Answer, error) {
+	if err := s.settleID(c, req); err != nil {
+		return coordinator.Answer{}, err
+	}
+	answer, err := c.core.PutAll(c.stream.Context(), req, &c.stages)
+	c.tellRoute(answer.Groups, answer.Forwarded)
+	return answer, err
+}
+
+// settleID finds the request ID of a write in its message or its metadata.
+func (s *Server) settleID(c *call, req *wire.PutAll) error {
 	c.batch = req
 	if ids := metadata.ValueFromIncomingContext(c.stream.Context(), "idempotency-key"); len(ids) > 0 {
 		if len(ids) > 1 || req.RequestID != "" && req.RequestID != ids[0] {
-			return coordinator.Answer{}, sheaf.Invalid("request_id", "is given twice and differs: %s", fmt.Sprintf("%q in the message, %q in the metadata", req.RequestID, ids))
+			return sheaf.Invalid("request_id", "is given twice and differs: %s", fmt.Sprintf("%q in the message, %q in the metadata", req.RequestID, ids))
 		}
 		req.RequestID = ids[0]
 	}
 	if req.RequestID == "" && s.cfg.RequireRequestID {
-		return coordinator.Answer{}, sheaf.Errorf(sheaf.RequestIDRequired, "this node requires a request ID (require_request_id): set request_id")
+		return sheaf.Errorf(sheaf.RequestIDRequired, "this node requires a request ID (require_request_id): set request_id")
 	}
-	answer, err := c.core.PutAll(c.stream.Context(), req, &c.stages)
-	if answer.Groups > 1 || answer.Forwarded {
-		c.route = strconv.Itoa(answer.Groups)
-		if answer.Forwarded {
-			c.route += " forwarded"
-		}
-	}
-	return answer, err
+	return nil
 }
 
-// respond sends the one answer of a call.
-func (c *call) respond(answer proto.Message) error {
+// tellRoute tells the client where to bring such writes.
+func (c *call) tellRoute(groups int, forwarded bool) {
+	if groups < 2 && !forwarded {
+		return
+	}
+	c.route = strconv.Itoa(groups)
+	if forwarded {
+		c.route += " forwarded"
+	}
+}
+
+// respond sends the one answer of a call: a protobuf message, or one that is encoded.
+func (c *call) respond(answer any) error {
 	at := time.Now()
 	err := c.stream.SendMsg(answer)
 	c.stages.Since(telemetry.Respond, at)

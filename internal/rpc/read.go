@@ -36,6 +36,7 @@ func (s *Server) getAll(c *call) error {
 		return err
 	}
 	defer s.cfg.Gate.Release(values.Reserved)
+	c.tellRoute(c.core.Groups(), false)
 	at = c.stages.Since(telemetry.Apply, at)
 	out := &sheafv1.GetAllResponse{Etag: string(values.ETag), Entries: make([]*sheafv1.Item, len(values.Items))}
 	items := make([]sheafv1.Item, len(values.Items))

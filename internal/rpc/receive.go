@@ -43,12 +43,9 @@ const (
 func (s *Server) receive(c *call) (msg []byte, err error) {
 	announced := announcedSize(c.stream.Context())
 	limit := int64(s.cfg.Limits.BatchBytes)
-	tooLarge := func(size int64) error {
-		return sheaf.Errorf(sheaf.BatchTooLarge, "the request has %d bytes, where at most %d are allowed (limits.batch_bytes): split the batch", size, limit)
-	}
 	switch {
 	case announced > limit+requestOverheadBytes:
-		return nil, tooLarge(announced)
+		return nil, tooLarge(announced, s.cfg.Limits)
 	case announced > 0:
 		err = s.reserve(c, announced, receiveWait)
 	default:
@@ -74,13 +71,17 @@ func (s *Server) receive(c *call) (msg []byte, err error) {
 	size := int64(len(f.buffer.Bytes()))
 	switch {
 	case size > limit+requestOverheadBytes:
-		return nil, tooLarge(size)
+		return nil, tooLarge(size, s.cfg.Limits)
 	case size > c.reserved:
 		return nil, sheaf.Invalid("request", "has %d bytes but %s announced %d", size, sizeHeader, announced)
 	}
 	s.cfg.Gate.Release(c.reserved - size)
 	c.reserved = size
 	return f.buffer.Bytes(), nil
+}
+
+func tooLarge(size int64, limits sheaf.Limits) error {
+	return sheaf.Errorf(sheaf.BatchTooLarge, "the request has %d bytes, where at most %d are allowed (limits.batch_bytes): split the batch", size, limits.BatchBytes)
 }
 
 // letGo gives back what receive took. The call must not use its message any more.

@@ -41,6 +41,8 @@ type Config struct {
 	Metrics          *telemetry.Metrics
 	// Cluster, if not nil, answers the ClusterService.
 	Cluster Cluster
+	// NotYet says why the node does not serve before SetCore; nil is that it is starting up.
+	NotYet func() string
 	// Status answers NodeService.GetStatus.
 	Status func() *sheafv1.GetStatusResponse
 	// Credentials secure the connections; nil is plain text.
@@ -73,11 +75,18 @@ type Server struct {
 	health *health.Server
 	// unannounced holds one token per request of unknown size on its way in.
 	unannounced chan struct{}
+	// draining is closed by Drain: streams of batches then come to their end.
+	draining  chan struct{}
+	drainOnce sync.Once
+	streams   streamTimes
 }
 
 // New returns a server that answers DRAINING, and NOT_SERVING to health checks,
 // until SetCore.
 func New(cfg Config) *Server {
+	if cfg.NotYet == nil {
+		cfg.NotYet = func() string { return "the node is starting up" }
+	}
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(int(receiveLimit(cfg.Limits))),
@@ -101,6 +110,8 @@ func New(cfg Config) *Server {
 		cfg:         cfg,
 		health:      health.NewServer(),
 		unannounced: make(chan struct{}, max(1, cfg.Limits.InFlightBytes/2/receiveLimit(cfg.Limits))),
+		draining:    make(chan struct{}),
+		streams:     defaultStreamTimes,
 	}
 	s.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	s.RegisterService(&kvService, s)
@@ -137,8 +148,12 @@ func (s *Server) SetCore(core *coordinator.Coordinator) {
 	s.health.SetServingStatus(kvService.ServiceName, healthpb.HealthCheckResponse_SERVING)
 }
 
-// Drain tells health checks that the node is going away.
-func (s *Server) Drain() { s.health.Shutdown() }
+// Drain tells health checks that the node is going away, and ends streams of batches when what
+// they have begun is answered.
+func (s *Server) Drain() {
+	s.health.Shutdown()
+	s.drainOnce.Do(func() { close(s.draining) })
+}
 
 // kvService is sheaf.v1.KVService with handlers of our own for every method.
 var kvService = grpc.ServiceDesc{
@@ -149,7 +164,10 @@ var kvService = grpc.ServiceDesc{
 		{StreamName: "PutAll", Handler: handler("putall", (*Server).putAll)},
 		{StreamName: "GetAll", Handler: handler("getall", (*Server).getAll)},
 		{StreamName: "DeleteAll", Handler: handler("deleteall", (*Server).deleteAll)},
+		{StreamName: "PutBundle", Handler: handler("putbundle", (*Server).putBundle)},
 		{StreamName: "Scan", Handler: handler("scan", (*Server).scan), ServerStreams: true},
+		{StreamName: "Watch", Handler: handler("watch", (*Server).watch), ServerStreams: true},
+		{StreamName: "PutStream", Handler: handler("putstream", (*Server).putStream), ServerStreams: true, ClientStreams: true},
 	},
 }
 
@@ -211,7 +229,7 @@ func handler(name string, method func(*Server, *call) error) grpc.StreamHandler 
 		c.core = s.core.Load()
 		var err error
 		if c.core == nil {
-			err = &sheaf.Error{Code: sheaf.Draining, Detail: "the node is starting up", RetryAfter: time.Second}
+			err = &sheaf.Error{Code: sheaf.Draining, Detail: s.cfg.NotYet(), RetryAfter: time.Second}
 		} else {
 			err = s.guarded(name, method, c)
 		}
@@ -228,7 +246,7 @@ func handler(name string, method func(*Server, *call) error) grpc.StreamHandler 
 				s.cfg.Logger.Error("request failed", "method", name, "err", err)
 			}
 		}
-		if name == "putall" || name == "deleteall" {
+		if name == "putall" || name == "deleteall" || name == "putbundle" {
 			s.observeWrite(c, reason)
 		}
 		s.cfg.Metrics.ObserveRequest("grpc", name, reason, time.Since(c.began))

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -28,6 +29,9 @@ func statusOf(err error) error {
 	metadata := map[string]string{"outcome": string(row.Outcome), "retry": string(row.Retry)}
 	if e.CurrentETag != "" {
 		metadata["current_etag"] = string(e.CurrentETag)
+	}
+	if e.Token != "" {
+		metadata["token"] = e.Token
 	}
 	details := []protoadapt.MessageV1{
 		&errdetails.ErrorInfo{Reason: string(row.Code), Domain: errorDomain, Metadata: metadata},
@@ -66,6 +70,15 @@ func statusOf(err error) error {
 		st = detailed
 	}
 	return st.Err()
+}
+
+// statusBytes is the encoded status of an error: what one batch of a stream or bundle is answered with.
+func statusBytes(err error) []byte {
+	encoded, failed := proto.Marshal(status.Convert(statusOf(err)).Proto())
+	if failed != nil { // a text of ours that is not UTF-8
+		encoded, _ = proto.Marshal(status.New(codes.Internal, "the refusal could not be encoded").Proto())
+	}
+	return encoded
 }
 
 // receiveError is the *sheaf.Error for a request that could not be received.

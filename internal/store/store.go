@@ -207,8 +207,8 @@ type Cursor interface {
 // ErrCorrupt is in the chain of every error that means damaged files.
 var ErrCorrupt = errors.New("store is damaged")
 
-// Corruptf returns an error about a damaged file that says what to do.
+// Corruptf returns an error about a damaged file. What to do depends on whether there are other nodes,
+// so it is for the node to say.
 func Corruptf(file, format string, args ...any) error {
-	return fmt.Errorf("%w: %s: %s: move the data directory away, and restore a backup into an empty one (sheaf restore), or start with an empty one; with other nodes, replace this one",
-		ErrCorrupt, file, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%w: %s: %s", ErrCorrupt, file, fmt.Sprintf(format, args...))
 }

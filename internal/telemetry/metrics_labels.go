@@ -12,7 +12,7 @@ const other = "other"
 var faces = map[string]bool{"grpc": true, "http": true}
 
 var methods = map[string]bool{
-	"putall": true, "getall": true, "deleteall": true, "scan": true, "watch": true, "import": true,
+	"putall": true, "getall": true, "deleteall": true, "putbundle": true, "scan": true, "watch": true, "import": true, "putstream": true,
 	"put": true, "get": true, "delete": true, "index": true, "admin": true,
 }
 

@@ -15,6 +15,9 @@ type NodeSample struct {
 	Clock uint64
 	// LogBytes is the size of the log's files.
 	LogBytes int64
+	// FeedBytes is what is kept for Watches, which is how many are open.
+	FeedBytes int64
+	Watches   int
 	// RequestIDs is how many request IDs are remembered.
 	RequestIDs uint64
 	// InFlightBytes is what admission has counted, InFlightLimitBytes its limit.
@@ -64,6 +67,8 @@ var nodeGauges = []nodeGauge{
 	gauge("sheaf_in_flight_bytes", "Bytes of the requests at work.", func(s NodeSample) float64 { return float64(s.InFlightBytes) }),
 	gauge("sheaf_in_flight_limit_bytes", "Limit of sheaf_in_flight_bytes.", func(s NodeSample) float64 { return float64(s.InFlightLimitBytes) }),
 	gauge("sheaf_disk_free_bytes", "Free space on the data directory's disk.", func(s NodeSample) float64 { return float64(s.DiskFreeBytes) }),
+	gauge("sheaf_watches", "Watches that are open.", func(s NodeSample) float64 { return float64(s.Watches) }),
+	gauge("sheaf_feed_bytes", "Bytes of the newest changes that are kept for watches.", func(s NodeSample) float64 { return float64(s.FeedBytes) }),
 	gauge("sheaf_no_space", "1 while writes are refused because the disk is full.", func(s NodeSample) float64 { return oneIf(s.NoSpace) }),
 }
 

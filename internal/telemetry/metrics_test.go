@@ -58,6 +58,7 @@ func TestMetricsCountWhatTheyAreTold(t *testing.T) {
 		"sheaf_clock 0",
 		"sheaf_disk_free_bytes 0",
 		"sheaf_durable_index 0",
+		"sheaf_feed_bytes 0",
 		"sheaf_getall_latency_seconds grpc ok 1",
 		"sheaf_in_flight_bytes 0",
 		"sheaf_in_flight_limit_bytes 0",
@@ -74,6 +75,7 @@ func TestMetricsCountWhatTheyAreTold(t *testing.T) {
 		"sheaf_request_ids 0",
 		"sheaf_requests_total grpc getall ok 1",
 		"sheaf_stage_latency_seconds log 1",
+		"sheaf_watches 0",
 	}
 	if diff := cmp.Diff(want, series(t, reg)); diff != "" {
 		t.Errorf("series (-want +got):\n%s", diff)

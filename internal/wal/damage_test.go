@@ -297,9 +297,9 @@ func TestEntriesWithAGapAreRefused(t *testing.T) {
 	wantCorrupt(t, err, first, at)
 }
 
-func TestCorruptErrorSaysWhereWhatAndWhatToDo(t *testing.T) {
+func TestCorruptErrorSaysWhereAndWhat(t *testing.T) {
 	err := (&CorruptError{File: "/data/log/x.wal", Offset: 4711, Reason: "the reason"}).Error()
-	for _, want := range []string{"/data/log/x.wal", "4711", "the reason", "restore this file from a backup"} {
+	for _, want := range []string{"/data/log/x.wal", "4711", "the reason"} {
 		if !strings.Contains(err, want) {
 			t.Errorf("%q does not say %q", err, want)
 		}

@@ -35,11 +35,10 @@ type CorruptError struct {
 	Reason string // what is wrong there
 }
 
-// Error says where, what, and what to do next.
+// Error says where and what. What to do depends on whether there are other nodes, which a log does not
+// know.
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("log file %s is damaged at offset %d: %s; "+
-		"restore this file from a backup, or move the data directory away and start with an empty one",
-		e.File, e.Offset, e.Reason)
+	return fmt.Sprintf("log file %s is damaged at offset %d: %s", e.File, e.Offset, e.Reason)
 }
 
 func isNoSpace(err error) bool {

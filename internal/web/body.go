@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/sheafdb/sheaf"
@@ -128,8 +129,12 @@ func (x *exchange) checkMedia() error {
 	if text == "" {
 		return nil
 	}
-	if media, _, err := mime.ParseMediaType(text); err != nil || media != "application/json" {
+	media, params, err := mime.ParseMediaType(text)
+	if err != nil || media != "application/json" {
 		return sheaf.Errorf(sheaf.UnsupportedMediaType, "Content-Type is %q: send application/json (curl --json does)", clip(text))
+	}
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return sheaf.Errorf(sheaf.UnsupportedMediaType, "Content-Type is %q: JSON is UTF-8, so leave charset out", clip(text))
 	}
 	return nil
 }

@@ -77,6 +77,10 @@ func (d *document) envelope(name string, req *wire.PutAll) (err error) {
 type entryReader struct {
 	d      *document
 	limits sheaf.Limits
+	// fields are those that an entry may have: nil is entryFields.
+	fields []string
+	// last is the key of the last entry, until the next.
+	last []byte
 	// key and value are what base64 is decoded into; they live for one entry.
 	key, value []byte
 }
@@ -89,8 +93,14 @@ func (r *entryReader) next(raw []byte) ([]byte, error) {
 	}
 	var e wire.Entry
 	var keyFrom, valueFrom string
-	err := d.object(entryFields, func(name string) (err error) {
+	fields := r.fields
+	if fields == nil {
+		fields = entryFields
+	}
+	err := d.object(fields, func(name string) (err error) {
 		switch name {
+		case "version":
+			_, err = d.uint(name)
 		case "key", "key_b64":
 			if keyFrom != "" {
 				return sheaf.Invalid(d.field(name), "stands beside %s: an entry has one key", keyFrom)
@@ -106,7 +116,7 @@ func (r *entryReader) next(raw []byte) ([]byte, error) {
 		case "delete":
 			e.Delete, err = d.bool(name)
 		case "ttl_ms":
-			e.TTLMS, err = d.int(name)
+			e.TTLMS, err = d.ttlMS(name)
 		case "if_version":
 			e.IfVersion, err = d.uint(name)
 			e.HasIfVersion = true
@@ -121,6 +131,7 @@ func (r *entryReader) next(raw []byte) ([]byte, error) {
 	if keyFrom == "" {
 		return nil, sheaf.Invalid(d.field("key"), "is missing: an entry has a key (or key_b64)")
 	}
+	r.last = e.Key
 	raw = wire.AppendEntry(raw, &e)
 	if len(raw) > r.limits.BatchBytes {
 		return nil, sheaf.Errorf(sheaf.BatchTooLarge, "more than %d bytes (limits.batch_bytes) with entries[%d]: split the batch", r.limits.BatchBytes, d.index)

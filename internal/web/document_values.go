@@ -7,15 +7,16 @@ import (
 	"github.com/sheafdb/sheaf"
 )
 
-// int reads a signed 64-bit integer.
-func (d *document) int(name string) (int64, error) {
+// ttlMS reads a time to live in milliseconds. What is a number but no time to live is for whoever writes the entry to
+// refuse.
+func (d *document) ttlMS(name string) (int64, error) {
 	text, err := d.integer(name)
 	if err != nil {
 		return 0, err
 	}
 	v, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, sheaf.Invalid(d.field(name), "is %q: it must be an integer from %d to %d", clip(text), math.MinInt64, math.MaxInt64)
+		return 0, sheaf.Invalid(d.field(name), "is %q: it must be an integer from 0 to %d", clip(text), sheaf.MaxTTL.Milliseconds())
 	}
 	return v, nil
 }

@@ -54,6 +54,10 @@ func (x *exchange) extendWrite() {
 	_ = x.control.SetWriteDeadline(time.Now().Add(progressTimeout))
 }
 
+// rest ends the deadline of extendWrite, for an answer that goes on at some time: HTTP/2 would end
+// the stream.
+func (x *exchange) rest() { _ = x.control.SetWriteDeadline(time.Time{}) }
+
 // arm sets the connection's deadlines as a request begins. A body must make
 // progress even if no handler wants it: net/http reads what is left.
 func (x *exchange) arm() {

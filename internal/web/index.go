@@ -11,7 +11,7 @@ This is its HTTP API; this node is %s. To write two keys, all or nothing:
   curl --json '{"entries":[{"key":"a","value":"1"},{"key":"b","value":"2"}]}' \
     -H 'Idempotency-Key: any-name-for-this-batch' http://%s/v1/putall
 
-POST /v1/putall, /v1/getall, /v1/deleteall; GET /v1/scan; PUT, GET, DELETE /v1/keys/{key}.
+POST /v1/putall, /v1/getall, /v1/deleteall, /v1/import; GET /v1/scan, /v1/watch; PUT, GET, DELETE /v1/keys/{key}.
 `
 
 // index serves GET /.

@@ -21,6 +21,7 @@ type problem struct {
 	Outcome sheaf.Outcome `json:"outcome"`
 
 	CurrentETag  sheaf.ETag       `json:"current_etag,omitempty"`
+	Token        string           `json:"token,omitempty"`
 	Keys         []string         `json:"keys,omitempty"`
 	KeysB64      [][]byte         `json:"keys_b64,omitempty"`
 	Errors       []malformedField `json:"errors,omitempty"`
@@ -38,7 +39,7 @@ func problemOf(e *sheaf.Error) problem {
 		Type:  "urn:sheaf:error:" + strings.ReplaceAll(strings.ToLower(string(row.Code)), "_", "-"),
 		Title: row.Title, Status: e.HTTP(), Detail: detailOf(e, row),
 		Reason: row.Code, Retry: row.Retry, Outcome: row.Outcome,
-		CurrentETag: e.CurrentETag,
+		CurrentETag: e.CurrentETag, Token: e.Token,
 	}
 	if e.RetryAfter > 0 {
 		p.RetryAfterMS = max(e.RetryAfter.Milliseconds(), 1)

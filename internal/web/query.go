@@ -43,14 +43,15 @@ func (q query) uint(name string) (uint64, error) {
 	return v, nil
 }
 
-func (q query) int(name string) (int64, error) {
+// ttlMS reads a time to live, which may still be no sensible one; without the parameter it is 0.
+func (q query) ttlMS(name string) (int64, error) {
 	text, given := q[name]
 	if !given {
 		return 0, nil
 	}
 	v, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, sheaf.Invalid(name, "is %q: it must be an integer", clip(text))
+		return 0, sheaf.Invalid(name, "is %q: it must be an integer from 0 to %d", clip(text), sheaf.MaxTTL.Milliseconds())
 	}
 	return v, nil
 }

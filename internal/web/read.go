@@ -140,7 +140,7 @@ func readConditions(header http.Header) (ifMatch, ifNoneMatch wire.Match, err er
 	if text, err = conditionOf(header, "If-None-Match"); err != nil {
 		return
 	}
-	ifNoneMatch, err = wire.ParseMatch("if_none_match", text)
+	ifNoneMatch, err = wire.ParseWeakMatch("if_none_match", text)
 	return
 }
 

@@ -22,7 +22,9 @@ var paths = map[string][]endpoint{
 	"/v1/putall":    {{http.MethodPost, "putall", (*api).putAll}},
 	"/v1/getall":    {{http.MethodPost, "getall", (*api).getAll}},
 	"/v1/deleteall": {{http.MethodPost, "deleteall", (*api).deleteAll}},
+	"/v1/import":    {{http.MethodPost, "import", (*api).importLines}},
 	"/v1/scan":      {{http.MethodGet, "scan", (*api).scan}},
+	"/v1/watch":     {{http.MethodGet, "watch", (*api).watch}},
 }
 
 // keyPath comes before a key.
@@ -51,7 +53,7 @@ func route(r *http.Request) (found endpoint, key []byte, allow string, err error
 		endpoints, key, known = keyEndpoints, []byte(text), true
 	}
 	if !known {
-		return endpoint{}, nil, "", sheaf.Errorf(sheaf.NotFound, "there is nothing at this path: the API is under /v1 (putall, getall, deleteall, scan, keys/{key})")
+		return endpoint{}, nil, "", sheaf.Errorf(sheaf.NotFound, "there is nothing at this path: the API is under /v1 (putall, getall, deleteall, import, scan, watch, keys/{key})")
 	}
 	var methods []string
 	for _, e := range endpoints {

@@ -8,10 +8,10 @@ import (
 	"github.com/sheafdb/sheaf"
 )
 
-// Starting answers every request with DRAINING: what a node says until it has
+// Starting answers a request with DRAINING and why: what a node says until it has
 // recovered and New's handler takes over.
-func Starting(w http.ResponseWriter, _ *http.Request) {
-	p := problemOf(&sheaf.Error{Code: sheaf.Draining, Detail: "the node is starting up", RetryAfter: time.Second})
+func Starting(w http.ResponseWriter, why string) {
+	p := problemOf(&sheaf.Error{Code: sheaf.Draining, Detail: why, RetryAfter: time.Second})
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", "1")
 	w.WriteHeader(p.Status)

@@ -58,7 +58,7 @@ func (a *api) putKey(x *exchange) error {
 		return err
 	}
 	entry := wire.Entry{Key: x.key, TypeURL: []byte(x.r.Header.Get(typeURLHeader))}
-	if entry.TTLMS, err = q.int("ttl_ms"); err != nil {
+	if entry.TTLMS, err = q.ttlMS("ttl_ms"); err != nil {
 		return err
 	}
 	if err := x.checkEncoding(); err != nil {

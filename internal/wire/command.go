@@ -44,6 +44,10 @@ const (
 	// that and says whether it has lasted.
 	Pause  Kind = 12
 	Resume Kind = 13
+
+	// Bundle writes many batches of one entry each, of one group, of which each is applied or
+	// refused by itself.
+	Bundle Kind = 14
 )
 
 // Command is the data of a log entry. Apply must depend on nothing but the
@@ -67,7 +71,7 @@ type Command struct {
 	// reservation ends then. Of Pause it is a time span, from the group's clock on.
 	DeadlineMS uint64
 
-	// What follows belongs to Fast and Prepare.
+	// What follows belongs to Fast, Prepare and Bundle, which has no Match.
 
 	// After: the version will be larger.
 	After       uint64
@@ -113,7 +117,7 @@ func (c *Command) AppendHeader(dst []byte) []byte {
 	switch c.Kind {
 	case Tick:
 		return dst
-	case Fast:
+	case Fast, Bundle:
 	case Prepare:
 		dst = binary.AppendUvarint(dst, c.Attempt)
 		dst = appendBytes(dst, c.HomeKey)
@@ -160,7 +164,11 @@ func DecodeCommand(data []byte) (Command, error) {
 	case Tick:
 	case Decide, Resolve, Done, Reject, Reserve, Unreserve, Join, Leave, Pause, Resume:
 		c.readSmall(&r)
-	case Fast, Prepare:
+	case Fast, Prepare, Bundle:
+		known, parse := byte(flagIfMatch|flagIfNoneMatch|flagConditional), ParseEntries
+		if c.Kind == Bundle {
+			known, parse = flagConditional, ParseBundle
+		}
 		if c.Kind == Prepare {
 			c.Attempt = r.uvarint()
 			c.HomeKey = r.bytes(r.length())
@@ -182,11 +190,11 @@ func DecodeCommand(data []byte) (Command, error) {
 		if r.failed {
 			break
 		}
-		entries, err := ParseEntries(r.rest, shapeOnly)
+		entries, err := parse(r.rest, shapeOnly)
 		if err != nil {
 			return c, fmt.Errorf("decode the entries of a command: %w", err)
 		}
-		if uint64(entries.count) != count || flags&^(flagIfMatch|flagIfNoneMatch|flagConditional) != 0 ||
+		if uint64(entries.count) != count || flags&^known != 0 ||
 			entries.conditional != (flags&flagConditional != 0) {
 			return c, errors.New("decode a command: its header does not describe its entries")
 		}

@@ -16,7 +16,7 @@ func TestCommandsReadBackAsWritten(t *testing.T) {
 		text := rapid.SliceOfN(rapid.Byte(), 1, 20)
 		number := rapid.Uint64()
 		want := Command{
-			Kind:  Kind(rapid.IntRange(int(Fast), int(Resume)).Draw(t, "kind")),
+			Kind:  Kind(rapid.IntRange(int(Fast), int(Bundle)).Draw(t, "kind")),
 			NowMS: number.Draw(t, "now"), RetentionMS: number.Draw(t, "retention"), MaxRows: number.Draw(t, "rows"),
 		}
 		if want.Kind != Tick {
@@ -24,7 +24,7 @@ func TestCommandsReadBackAsWritten(t *testing.T) {
 			want.DeadlineMS = number.Draw(t, "deadline")
 			copy(want.Fingerprint[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "fingerprint"))
 		}
-		if want.Kind != Tick && want.Kind != Fast {
+		if want.Kind != Tick && want.Kind != Fast && want.Kind != Bundle {
 			want.Attempt, want.HomeKey, want.Condition = number.Draw(t, "attempt"), text.Draw(t, "home"), number.Draw(t, "condition")
 		}
 		switch want.Kind {
@@ -32,6 +32,10 @@ func TestCommandsReadBackAsWritten(t *testing.T) {
 			want.After, want.Level = number.Draw(t, "after"), sheaf.Sequential
 			want.IfMatch = Match{Set: true, Tags: []ETagSum{{Hi: number.Draw(t, "hi"), Lo: number.Draw(t, "lo")}}}
 			want.Entries = Canonical(encode(put("a", "1"), Entry{Key: []byte("b"), Delete: true}))
+		case Bundle:
+			want.After, want.Level = number.Draw(t, "after"), sheaf.Sequential
+			raw := encode(put("a", "1"), Entry{Key: []byte("a"), Delete: true, HasIfVersion: rapid.Bool().Draw(t, "conditional")}, put("a", "2"))
+			want.Entries, _ = ParseBundle(raw, shapeOnly)
 		case Tick:
 		default:
 			want.Version, want.Commit = number.Draw(t, "version"), rapid.Bool().Draw(t, "commit")
@@ -57,11 +61,13 @@ func TestCommandsReadBackAsWritten(t *testing.T) {
 	})
 }
 
-func TestRowsOfAttemptsReadBackAsWritten(t *testing.T) {
+func TestRowsReadBackAsWritten(t *testing.T) {
 	for _, want := range []Row{
 		{Version: 7, DueMS: 9},
 		{Version: 7, DueMS: 9, Refused: []uint64{1, 2}},
 		{Version: 7, DueMS: 9, Attempt: 5},
+		{Version: 7, DueMS: 9, Bundle: true},
+		{Version: 7, DueMS: 9, Bundle: true, Without: Positions{0, 0, 3}},
 		{Version: 7, DueMS: 9, Attempt: 5, Refused: []uint64{1}, Unfinished: [][]byte{[]byte("a"), []byte("bb")}},
 	} {
 		got, err := DecodeRow(want.Append(nil))

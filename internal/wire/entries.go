@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -42,6 +43,12 @@ func Canonical(raw []byte) Entries {
 // the bytes that are given to append.
 func (e Entries) CopyTo(place func(write func(dst []byte) []byte) []byte) Entries {
 	e.raw = place(func(dst []byte) []byte { return append(dst, e.raw...) })
+	return e
+}
+
+// EndOf views the same encoding at the end of data.
+func (e Entries) EndOf(data []byte) Entries {
+	e.raw = data[len(data)-len(e.raw) : len(data) : len(data)]
 	return e
 }
 
@@ -117,6 +124,20 @@ func (e Entries) All() iter.Seq2[int, Entry] {
 	}
 }
 
+// Singles are the entries one by one, each as the encoding of a batch of its own.
+func (e Entries) Singles() iter.Seq2[int, Entries] {
+	return func(yield func(int, Entries) bool) {
+		for i, rest := 0, e.raw; len(rest) > 0; i++ {
+			_, after := cutBody(rest)
+			one := rest[: len(rest)-len(after) : len(rest)-len(after)]
+			if !yield(i, Entries{raw: one, count: 1}) {
+				return
+			}
+			rest = after
+		}
+	}
+}
+
 // cutBody takes the first entry off a canonical run of entries.
 func cutBody(run []byte) (body, rest []byte) {
 	size, n := int(run[1]), 2
@@ -144,7 +165,20 @@ func ParseEntries(raw []byte, limits sheaf.Limits) (Entries, error) {
 	}
 	set := NewKeySet(expectedEntries(raw, limits))
 	defer set.Release()
+	return parseEntries(raw, limits, set)
+}
 
+// ParseBundle is ParseEntries for the entries of a bundle, in which a key may occur more
+// than once.
+func ParseBundle(raw []byte, limits sheaf.Limits) (Entries, error) {
+	if len(raw) > limits.BatchBytes {
+		return Entries{}, TooManyBytes(len(raw), limits)
+	}
+	return parseEntries(raw, limits, nil)
+}
+
+// parseEntries finds keys that are named twice with once, unless that is nil.
+func parseEntries(raw []byte, limits sheaf.Limits, once *KeySet) (Entries, error) {
 	entries := Entries{raw: raw}
 	allCanonical := true
 	for rest := raw; len(rest) > 0; {
@@ -171,9 +205,11 @@ func ParseEntries(raw []byte, limits sheaf.Limits) (Entries, error) {
 			key, canonical = entry.Key, isCanonical
 			entries.conditional = entries.conditional || entry.HasIfVersion
 		}
-		if first, dup := set.Add(key); dup {
-			return Entries{}, sheaf.Invalid(entryField(entries.count, "key"),
-				"is the same key as entries[%d]: a batch writes each key once", first)
+		if once != nil {
+			if first, dup := once.Add(key); dup {
+				return Entries{}, sheaf.Invalid(entryField(entries.count, "key"),
+					"is the same key as entries[%d]: a batch writes each key once", first)
+			}
 		}
 		allCanonical = allCanonical && canonical && n == protowire.SizeBytes(len(body))
 		entries.count++
@@ -249,3 +285,35 @@ func entryField(i int, field string) string {
 	}
 	return fmt.Sprintf("entries[%d].%s", i, field)
 }
+
+// Take appends those entries whose keys have the prefix to dst, until dst has most bytes, and
+// returns what dst then is, with how many were appended, and the rest. The rest begins with an
+// entry that has the prefix, and is empty if none has.
+func (e Entries) Take(dst, prefix []byte, most int) (taken, rest Entries) {
+	if len(prefix) == 0 && len(dst)+len(e.raw) <= most {
+		return Entries{raw: append(dst, e.raw...), count: e.count}, Entries{}
+	}
+	taken.raw, rest = dst, e
+	for len(rest.raw) > 0 {
+		body, after := cutBody(rest.raw)
+		key, _, usual := parseUsual(body)
+		if !usual {
+			entry, _, _ := parseEntry(body)
+			key = entry.Key
+		}
+		if bytes.HasPrefix(key, prefix) {
+			if len(taken.raw) >= most {
+				return taken, rest
+			}
+			taken.raw = append(taken.raw, rest.raw[:len(rest.raw)-len(after)]...)
+			taken.count++
+		}
+		rest.raw = after
+		rest.count--
+	}
+	return taken, Entries{}
+}
+
+// Gathered is what several calls of Take have put into raw, one after the other. A key may be in it
+// more than once.
+func Gathered(raw []byte, count int) Entries { return Entries{raw: raw, count: count} }

@@ -38,6 +38,9 @@ const (
 	tagIfVersion = byte(fieldIfVersion)<<3 | byte(protowire.VarintType)
 )
 
+// AppendEntryBody appends the canonical encoding of an entry without tag and length.
+func AppendEntryBody(dst []byte, e *Entry) []byte { return appendBody(dst, e) }
+
 // appendBody appends the canonical encoding of e without its length.
 func appendBody(dst []byte, e *Entry) []byte {
 	dst = appendUnconditional(dst, e)

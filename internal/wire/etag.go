@@ -35,12 +35,19 @@ func (s *ETagSum) Add(other ETagSum) {
 
 // ETag is the quoted form that callers see.
 func (s ETagSum) ETag() sheaf.ETag {
+	var quoted [etagBytes]byte
+	return sheaf.ETag(s.AppendETag(quoted[:0]))
+}
+
+// etagBytes is the length of the quoted form.
+const etagBytes = 1 + 32 + 1
+
+// AppendETag appends the quoted form.
+func (s ETagSum) AppendETag(dst []byte) []byte {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:8], s.Hi)
 	binary.BigEndian.PutUint64(raw[8:], s.Lo)
-	quoted := [1 + 2*len(raw) + 1]byte{'"', 1 + 2*len(raw): '"'}
-	hex.Encode(quoted[1:], raw[:])
-	return sheaf.ETag(quoted[:])
+	return append(hex.AppendEncode(append(dst, '"'), raw[:]), '"')
 }
 
 // Match is a condition on the ETag of a batch's keys: the parsed form of
@@ -71,7 +78,13 @@ func (m Match) Has(sum ETagSum) bool {
 // or a list of entity tags. Writes compare strongly, so a weak tag is dropped; a
 // well-formed tag that some other server made is dropped too, and both leave
 // Set true. field names the condition in the error, which is INVALID_BATCH.
-func ParseMatch(field, text string) (Match, error) {
+func ParseMatch(field, text string) (Match, error) { return parseMatch(field, text, false) }
+
+// ParseWeakMatch reads the If-None-Match of a read, for which RFC 9110 compares weakly: a cache or
+// proxy on the way may have made the tag of the node a weak one, and the value is the same.
+func ParseWeakMatch(field, text string) (Match, error) { return parseMatch(field, text, true) }
+
+func parseMatch(field, text string, weakly bool) (Match, error) {
 	rest := strings.Trim(text, " \t")
 	if text == "" {
 		return Match{}, nil
@@ -100,7 +113,7 @@ func ParseMatch(field, text string) (Match, error) {
 				return Match{}, sheaf.Invalid(field, "is malformed: an ETag holds the byte 0x%02x", c)
 			}
 		}
-		if sum, ok := parseSum(opaque); ok && !weak {
+		if sum, ok := parseSum(opaque); ok && (weakly || !weak) {
 			match.Tags = append(match.Tags, sum)
 		}
 		rest = strings.TrimLeft(rest[2+end:], " \t")

@@ -30,6 +30,16 @@ func FingerprintOf(entries Entries, level sheaf.Consistency) Fingerprint {
 	return hasher.Sum128().Bytes()
 }
 
+// bundleSeed keeps the fingerprints of bundles apart from those of batches.
+const bundleSeed = 1 << 8
+
+// BundleFingerprint tells two bundles under one request ID apart. It covers conditions too,
+// because what became of each entry is remembered as a whole: under one ID a bundle is
+// always the same bytes.
+func BundleFingerprint(entries Entries, level sheaf.Consistency) Fingerprint {
+	return xxh3.Hash128Seed(entries.raw, bundleSeed|uint64(level)).Bytes()
+}
+
 // ConditionHash names the conditions of a batch: the ETag conditions and every
 // if_version. It is 0 for a batch that has none.
 func ConditionHash(entries Entries, ifMatch, ifNoneMatch Match) uint64 {

@@ -55,6 +55,21 @@ func (s *KeySet) Release() {
 	keySets.Put(s)
 }
 
+// Has says whether a key was added.
+func (s *KeySet) Has(key []byte) bool {
+	hash := maphash.Bytes(keySeed, key)
+	mask := uint64(len(s.slots) - 1)
+	for at := hash & mask; ; at = (at + 1) & mask {
+		slot := s.slots[at]
+		if slot == 0 {
+			return false
+		}
+		if slot>>32 == hash>>32 && string(s.keys[int(uint32(slot))-1]) == string(key) {
+			return true
+		}
+	}
+}
+
 // Add adds a key. If it is there already, dup is true and first is how many
 // keys had been added before it was.
 func (s *KeySet) Add(key []byte) (first int, dup bool) {
@@ -77,6 +92,21 @@ func (s *KeySet) Add(key []byte) (first int, dup bool) {
 			}
 		}
 	}
+}
+
+// Find returns how many keys had been added before this one was, and false if it is not
+// there.
+func (s *KeySet) Find(key []byte) (first int, ok bool) {
+	hash := maphash.Bytes(keySeed, key)
+	mask := uint64(len(s.slots) - 1)
+	for at := hash & mask; s.slots[at] != 0; at = (at + 1) & mask {
+		if slot := s.slots[at]; slot>>32 == hash>>32 {
+			if n := int(uint32(slot)) - 1; string(s.keys[n]) == string(key) {
+				return n, true
+			}
+		}
+	}
+	return 0, false
 }
 
 func (s *KeySet) grow() {

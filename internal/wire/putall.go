@@ -21,7 +21,26 @@ type PutAll struct {
 // DecodePutAll reads an encoded PutAllRequest in place. The result views msg,
 // which must not change while it is used. Errors are *sheaf.Error.
 func DecodePutAll(msg []byte, limits sheaf.Limits) (PutAll, error) {
-	var req PutAll
+	req, raw, err := splitPutAll(msg)
+	if err == nil {
+		req.Entries, err = ParseEntries(raw, limits)
+	}
+	return req, err
+}
+
+// DecodePutBundle reads an encoded PutBundleRequest like DecodePutAll. Its fields are some of
+// those of a PutAllRequest.
+func DecodePutBundle(msg []byte, limits sheaf.Limits) (PutAll, error) {
+	req, raw, err := splitPutAll(msg)
+	if err == nil {
+		req.Entries, err = ParseBundle(raw, limits)
+	}
+	req.IfMatch, req.IfNoneMatch = "", "" // not fields of this message
+	return req, err
+}
+
+// splitPutAll reads the fields of a request, and gathers its encoded entries.
+func splitPutAll(msg []byte) (req PutAll, raw []byte, err error) {
 	var scattered []byte // entries gathered, when other fields stand between them
 	start, end := -1, -1
 	rest := msg
@@ -29,11 +48,11 @@ func DecodePutAll(msg []byte, limits sheaf.Limits) (PutAll, error) {
 		at := len(msg) - len(rest)
 		num, typ, n := protowire.ConsumeTag(rest)
 		if n < 0 {
-			return req, sheaf.Invalid("request", "is not a protobuf message: malformed tag at byte %d", at)
+			return req, nil, sheaf.Invalid("request", "is not a protobuf message: malformed tag at byte %d", at)
 		}
 		size := protowire.ConsumeFieldValue(num, typ, rest[n:])
 		if size < 0 {
-			return req, sheaf.Invalid("request", "is not a protobuf message: malformed field %d at byte %d", num, at)
+			return req, nil, sheaf.Invalid("request", "is not a protobuf message: malformed field %d at byte %d", num, at)
 		}
 		value := rest[n : n+size]
 		rest = rest[n+size:]
@@ -71,7 +90,7 @@ func DecodePutAll(msg []byte, limits sheaf.Limits) (PutAll, error) {
 			case 3:
 				level, err := LevelOf(v)
 				if err != nil {
-					return req, err
+					return req, nil, err
 				}
 				req.Consistency = level
 			case 6:
@@ -79,13 +98,11 @@ func DecodePutAll(msg []byte, limits sheaf.Limits) (PutAll, error) {
 			}
 		}
 	}
-	raw := scattered
+	raw = scattered
 	if raw == nil && start >= 0 {
 		raw = msg[start:end:end]
 	}
-	var err error
-	req.Entries, err = ParseEntries(raw, limits)
-	return req, err
+	return req, raw, nil
 }
 
 // LevelOf maps the number of sheaf.v1.Consistency to a level.

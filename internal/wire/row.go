@@ -21,6 +21,12 @@ type Row struct {
 	// Unfinished are keys of the groups that may not have resolved the batch yet: only its
 	// home has them, until all have.
 	Unfinished [][]byte
+
+	// Bundle: the row is that of a bundle. Version is then that of the first entry that was
+	// applied, the others have those after it, in their order, and Without are the entries that a
+	// condition refused. Version is not 0 either when that are all.
+	Bundle  bool
+	Without Positions
 }
 
 // MaxRefused bounds Row.Refused; an ID that reaches it is refused for good.
@@ -42,7 +48,8 @@ func (r Row) HasRefused(condition uint64) bool {
 // Append appends the row's encoding: fingerprint (16 bytes), version, due and
 // number of refusals (varints), the refusals (8 bytes each, big endian). The row of an
 // attempt goes on with its number, the number of unfinished keys, and each with its length
-// (varints).
+// (varints); that of a bundle with a 0, which is no attempt, and the positions, with their
+// length before them (varints).
 func (r Row) Append(dst []byte) []byte {
 	dst = append(dst, r.Fingerprint[:]...)
 	dst = binary.AppendUvarint(dst, r.Version)
@@ -51,7 +58,10 @@ func (r Row) Append(dst []byte) []byte {
 	for _, hash := range r.Refused {
 		dst = binary.BigEndian.AppendUint64(dst, hash)
 	}
-	if r.Attempt == 0 {
+	switch {
+	case r.Bundle:
+		return appendBytes(append(dst, 0), r.Without)
+	case r.Attempt == 0:
 		return dst
 	}
 	dst = binary.AppendUvarint(dst, r.Attempt)
@@ -77,9 +87,13 @@ func DecodeRow(data []byte) (Row, error) {
 		row.Refused = append(row.Refused, r.uint64())
 	}
 	if len(r.rest) > 0 && !r.failed {
-		row.Attempt = r.uvarint()
-		for range r.length() {
-			row.Unfinished = append(row.Unfinished, append([]byte(nil), r.bytes(r.length())...))
+		if row.Attempt = r.uvarint(); row.Attempt == 0 {
+			row.Bundle, row.Without = true, append(Positions(nil), r.bytes(r.length())...)
+			r.failed = r.failed || !row.Without.canonical() || row.Version == 0
+		} else {
+			for range r.length() {
+				row.Unfinished = append(row.Unfinished, append([]byte(nil), r.bytes(r.length())...))
+			}
 		}
 	}
 	if r.failed || len(r.rest) > 0 {

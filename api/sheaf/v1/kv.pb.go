@@ -354,9 +354,11 @@ func (x *PutAllResponse) GetParts() []*Part {
 
 // Part is what became of a SEQUENTIAL batch in one of its groups.
 type Part struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Group   uint64                 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
-	Applied bool                   `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The group's number.
+	Group uint64 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	// The part is applied: every entry of it.
+	Applied bool `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"`
 	// The version of the part's keys, if it was applied.
 	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	// Why it was not, or is not known to be: the reason of a row of the error table.
@@ -571,8 +573,9 @@ func (x *Item) GetTypeUrl() string {
 
 // GetAllResponse holds one item per key asked for, in that order.
 type GetAllResponse struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Entries []*Item                `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keys, found or not.
+	Entries []*Item `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// The quoted ETag of exactly the keys asked for.
 	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -625,13 +628,19 @@ func (x *GetAllResponse) GetEtag() string {
 
 // DeleteAllRequest is a PutAllRequest of deletes.
 type DeleteAllRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RequestId     string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	Keys          [][]byte               `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
-	Consistency   Consistency            `protobuf:"varint,3,opt,name=consistency,proto3,enum=sheaf.v1.Consistency" json:"consistency,omitempty"`
-	IfMatch       string                 `protobuf:"bytes,4,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
-	IfNoneMatch   string                 `protobuf:"bytes,5,opt,name=if_none_match,json=ifNoneMatch,proto3" json:"if_none_match,omitempty"`
-	After         uint64                 `protobuf:"varint,6,opt,name=after,proto3" json:"after,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 128 printable ASCII characters naming this batch; retries repeat it.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// 1 to 100,000 keys, each once. One that is not there is no error.
+	Keys [][]byte `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The level of this write.
+	Consistency Consistency `protobuf:"varint,3,opt,name=consistency,proto3,enum=sheaf.v1.Consistency" json:"consistency,omitempty"`
+	// One or more quoted ETags, or "*" (all keys exist).
+	IfMatch string `protobuf:"bytes,4,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
+	// One or more quoted ETags, or "*" (none of the keys exists).
+	IfNoneMatch string `protobuf:"bytes,5,opt,name=if_none_match,json=ifNoneMatch,proto3" json:"if_none_match,omitempty"`
+	// The batch's version will be larger than this.
+	After         uint64 `protobuf:"varint,6,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -710,12 +719,17 @@ func (x *DeleteAllRequest) GetAfter() uint64 {
 
 // DeleteAllResponse has the fields of PutAllResponse.
 type DeleteAllResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	Etag          string                 `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	Replayed      bool                   `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	Accepted      bool                   `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
-	Parts         []*Part                `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version of the batch. Keys that are gone have none themselves.
+	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// The quoted ETag of exactly the keys that the batch named.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// True when this request ID had been answered before.
+	Replayed bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// True at EVENTUAL: queued, not yet durable; version and etag are empty.
+	Accepted bool `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	// As in PutAllResponse.
+	Parts         []*Part `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -851,8 +865,9 @@ func (x *ScanRequest) GetLimit() uint64 {
 
 // ScanResponse is one page of a scan.
 type ScanResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Entries       []*Item                `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Keys that are there, in the order of their bytes.
+	Entries       []*Item `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -892,6 +907,670 @@ func (x *ScanResponse) GetEntries() []*Item {
 		return x.Entries
 	}
 	return nil
+}
+
+// PutStreamRequest is one batch of a stream. Its fields are those of PutAllRequest.
+type PutStreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 128 printable ASCII characters naming this batch; a resumed stream repeats it.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// 1 to 100,000 entries, at most 64 MiB encoded.
+	Entries []*Entry `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	// The level of this write.
+	Consistency Consistency `protobuf:"varint,3,opt,name=consistency,proto3,enum=sheaf.v1.Consistency" json:"consistency,omitempty"`
+	// One or more quoted ETags, or "*" (all keys exist).
+	IfMatch string `protobuf:"bytes,4,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
+	// One or more quoted ETags, or "*" (none of the keys exists).
+	IfNoneMatch string `protobuf:"bytes,5,opt,name=if_none_match,json=ifNoneMatch,proto3" json:"if_none_match,omitempty"`
+	// The batch's version will be larger than this.
+	After         uint64 `protobuf:"varint,6,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutStreamRequest) Reset() {
+	*x = PutStreamRequest{}
+	mi := &file_sheaf_v1_kv_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutStreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutStreamRequest) ProtoMessage() {}
+
+func (x *PutStreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_kv_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutStreamRequest.ProtoReflect.Descriptor instead.
+func (*PutStreamRequest) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PutStreamRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *PutStreamRequest) GetEntries() []*Entry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *PutStreamRequest) GetConsistency() Consistency {
+	if x != nil {
+		return x.Consistency
+	}
+	return Consistency_CONSISTENCY_UNSPECIFIED
+}
+
+func (x *PutStreamRequest) GetIfMatch() string {
+	if x != nil {
+		return x.IfMatch
+	}
+	return ""
+}
+
+func (x *PutStreamRequest) GetIfNoneMatch() string {
+	if x != nil {
+		return x.IfNoneMatch
+	}
+	return ""
+}
+
+func (x *PutStreamRequest) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+// PutStreamResponse answers the oldest batch of the stream that was not answered yet. The
+// first message of a stream answers none: it has only the window and the advice.
+type PutStreamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version of every key that the batch put.
+	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// The quoted ETag of exactly the keys that the batch named.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// True when this request ID had been answered before.
+	Replayed bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// True at EVENTUAL: queued, not yet durable; version and etag are empty.
+	Accepted bool `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	// As in PutAllResponse.
+	Parts []*Part `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`
+	// Of the batch that this answers; empty in the first message.
+	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// When the batch was refused: an encoded google.rpc.Status with the code and the
+	// details that a PutAll would have ended with. The stream goes on.
+	Status []byte `protobuf:"bytes,7,opt,name=status,proto3" json:"status,omitempty"`
+	// How many bytes of encoded requests may be sent and not answered, from here on.
+	WindowBytes uint64 `protobuf:"varint,8,opt,name=window_bytes,json=windowBytes,proto3" json:"window_bytes,omitempty"`
+	// How many entries the next batch should have, if its size is the caller's choice.
+	AdvisedEntries uint32 `protobuf:"varint,9,opt,name=advised_entries,json=advisedEntries,proto3" json:"advised_entries,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PutStreamResponse) Reset() {
+	*x = PutStreamResponse{}
+	mi := &file_sheaf_v1_kv_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutStreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutStreamResponse) ProtoMessage() {}
+
+func (x *PutStreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_kv_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutStreamResponse.ProtoReflect.Descriptor instead.
+func (*PutStreamResponse) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PutStreamResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PutStreamResponse) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *PutStreamResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+func (x *PutStreamResponse) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
+}
+
+func (x *PutStreamResponse) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *PutStreamResponse) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *PutStreamResponse) GetStatus() []byte {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *PutStreamResponse) GetWindowBytes() uint64 {
+	if x != nil {
+		return x.WindowBytes
+	}
+	return 0
+}
+
+func (x *PutStreamResponse) GetAdvisedEntries() uint32 {
+	if x != nil {
+		return x.AdvisedEntries
+	}
+	return 0
+}
+
+// PutBundleRequest is a run of independent batches of one entry each, under one request ID.
+type PutBundleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 128 printable ASCII characters naming the bundle; retries repeat it.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// 1 to 100,000 entries, at most 64 MiB encoded. A key may occur more than once.
+	Entries []*Entry `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	// The level of all of them; not EVENTUAL.
+	Consistency Consistency `protobuf:"varint,3,opt,name=consistency,proto3,enum=sheaf.v1.Consistency" json:"consistency,omitempty"`
+	// Every version will be larger than this.
+	After         uint64 `protobuf:"varint,6,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutBundleRequest) Reset() {
+	*x = PutBundleRequest{}
+	mi := &file_sheaf_v1_kv_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutBundleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutBundleRequest) ProtoMessage() {}
+
+func (x *PutBundleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_kv_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutBundleRequest.ProtoReflect.Descriptor instead.
+func (*PutBundleRequest) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PutBundleRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *PutBundleRequest) GetEntries() []*Entry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *PutBundleRequest) GetConsistency() Consistency {
+	if x != nil {
+		return x.Consistency
+	}
+	return Consistency_CONSISTENCY_UNSPECIFIED
+}
+
+func (x *PutBundleRequest) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+// PutBundleResponse has one outcome per entry, in their order.
+type PutBundleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What became of each entry.
+	Outcomes []*Outcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	// True when this request ID had been answered before.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutBundleResponse) Reset() {
+	*x = PutBundleResponse{}
+	mi := &file_sheaf_v1_kv_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutBundleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutBundleResponse) ProtoMessage() {}
+
+func (x *PutBundleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_kv_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutBundleResponse.ProtoReflect.Descriptor instead.
+func (*PutBundleResponse) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PutBundleResponse) GetOutcomes() []*Outcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+func (x *PutBundleResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// Outcome is what became of one entry of a bundle.
+type Outcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version of the key, if it was put; 0 when the entry was refused.
+	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// The quoted ETag of the key.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When the entry was refused: an encoded google.rpc.Status with the code and the details
+	// that a PutAll of this entry alone would have ended with.
+	Status        []byte `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Outcome) Reset() {
+	*x = Outcome{}
+	mi := &file_sheaf_v1_kv_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Outcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Outcome) ProtoMessage() {}
+
+func (x *Outcome) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_kv_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
+func (*Outcome) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Outcome) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Outcome) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Outcome) GetStatus() []byte {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// WatchRequest says which changes to send, and from where on.
+type WatchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only keys that begin with these bytes; empty means all.
+	Prefix []byte `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Where to begin: the token of the last message that was taken in, or the header
+	// "sheaf-watch-token" of a scan. Empty begins with what is committed from now on.
+	Token string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	// Without a token: begin with the oldest change that is kept.
+	Oldest bool `protobuf:"varint,3,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	// How often a token comes when nothing else does, in milliseconds; 0 is 10 seconds, and
+	// 100 the least.
+	ProgressMs    uint32 `protobuf:"varint,4,opt,name=progress_ms,json=progressMs,proto3" json:"progress_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_sheaf_v1_kv_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_kv_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *WatchRequest) GetPrefix() []byte {
+	if x != nil {
+		return x.Prefix
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *WatchRequest) GetOldest() bool {
+	if x != nil {
+		return x.Oldest
+	}
+	return false
+}
+
+func (x *WatchRequest) GetProgressMs() uint32 {
+	if x != nil {
+		return x.ProgressMs
+	}
+	return 0
+}
+
+// Change is one key that a batch has changed. Where it has a type_url, type_url and value
+// are those of a google.protobuf.Any.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key.
+	Key []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Empty when the key was deleted.
+	Value []byte `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// The key was deleted, or has expired.
+	Delete bool `protobuf:"varint,3,opt,name=delete,proto3" json:"delete,omitempty"`
+	// Milliseconds that the key was given to live; 0 is until it is deleted.
+	TtlMs int64 `protobuf:"varint,4,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
+	// Set when the value is the payload of a google.protobuf.Any.
+	TypeUrl string `protobuf:"bytes,5,opt,name=type_url,json=typeUrl,proto3" json:"type_url,omitempty"`
+	// The delete is that of a key whose time to live was over.
+	Expired       bool `protobuf:"varint,7,opt,name=expired,proto3" json:"expired,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_sheaf_v1_kv_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_kv_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Change) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Change) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *Change) GetDelete() bool {
+	if x != nil {
+		return x.Delete
+	}
+	return false
+}
+
+func (x *Change) GetTtlMs() int64 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
+func (x *Change) GetTypeUrl() string {
+	if x != nil {
+		return x.TypeUrl
+	}
+	return ""
+}
+
+func (x *Change) GetExpired() bool {
+	if x != nil {
+		return x.Expired
+	}
+	return false
+}
+
+// WatchResponse is one batch, or a part of a large one, or (without entries) a mark of how far the
+// watch has come. The first message is such a mark.
+type WatchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Resumes behind this message. Empty while the batch goes on.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// The batch's changes of keys that begin with the prefix, in its order.
+	Entries []*Change `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	// The version of every key that the batch put; 0 when the keys have expired.
+	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// The batch goes on in the next message.
+	More bool `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
+	// The token behind which this batch comes directly: whoever has taken in everything up to it
+	// misses nothing.
+	After string `protobuf:"bytes,5,opt,name=after,proto3" json:"after,omitempty"`
+	// The number of this message among those of its batch, from 0.
+	Frame         uint32 `protobuf:"varint,6,opt,name=frame,proto3" json:"frame,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchResponse) Reset() {
+	*x = WatchResponse{}
+	mi := &file_sheaf_v1_kv_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchResponse) ProtoMessage() {}
+
+func (x *WatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sheaf_v1_kv_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
+func (*WatchResponse) Descriptor() ([]byte, []int) {
+	return file_sheaf_v1_kv_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *WatchResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *WatchResponse) GetEntries() []*Change {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *WatchResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *WatchResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *WatchResponse) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *WatchResponse) GetFrame() uint32 {
+	if x != nil {
+		return x.Frame
+	}
+	return 0
 }
 
 var File_sheaf_v1_kv_proto protoreflect.FileDescriptor
@@ -959,17 +1638,72 @@ const file_sheaf_v1_kv_proto_rawDesc = "" +
 	"\x05start\x18\x02 \x01(\fR\x05start\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\x04R\x05limit\"8\n" +
 	"\fScanResponse\x12(\n" +
-	"\aentries\x18\x01 \x03(\v2\x0e.sheaf.v1.ItemR\aentries*~\n" +
+	"\aentries\x18\x01 \x03(\v2\x0e.sheaf.v1.ItemR\aentries\"\xea\x01\n" +
+	"\x10PutStreamRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12)\n" +
+	"\aentries\x18\x02 \x03(\v2\x0f.sheaf.v1.EntryR\aentries\x127\n" +
+	"\vconsistency\x18\x03 \x01(\x0e2\x15.sheaf.v1.ConsistencyR\vconsistency\x12\x19\n" +
+	"\bif_match\x18\x04 \x01(\tR\aifMatch\x12\"\n" +
+	"\rif_none_match\x18\x05 \x01(\tR\vifNoneMatch\x12\x14\n" +
+	"\x05after\x18\x06 \x01(\x04R\x05after\"\xa2\x02\n" +
+	"\x11PutStreamResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\x12\x1a\n" +
+	"\baccepted\x18\x04 \x01(\bR\baccepted\x12$\n" +
+	"\x05parts\x18\x05 \x03(\v2\x0e.sheaf.v1.PartR\x05parts\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\x12\x16\n" +
+	"\x06status\x18\a \x01(\fR\x06status\x12!\n" +
+	"\fwindow_bytes\x18\b \x01(\x04R\vwindowBytes\x12'\n" +
+	"\x0fadvised_entries\x18\t \x01(\rR\x0eadvisedEntries\"\xab\x01\n" +
+	"\x10PutBundleRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12)\n" +
+	"\aentries\x18\x02 \x03(\v2\x0f.sheaf.v1.EntryR\aentries\x127\n" +
+	"\vconsistency\x18\x03 \x01(\x0e2\x15.sheaf.v1.ConsistencyR\vconsistency\x12\x14\n" +
+	"\x05after\x18\x06 \x01(\x04R\x05after\"^\n" +
+	"\x11PutBundleResponse\x12-\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x11.sheaf.v1.OutcomeR\boutcomes\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"O\n" +
+	"\aOutcome\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\fR\x06status\"u\n" +
+	"\fWatchRequest\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\fR\x06prefix\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\x12\x16\n" +
+	"\x06oldest\x18\x03 \x01(\bR\x06oldest\x12\x1f\n" +
+	"\vprogress_ms\x18\x04 \x01(\rR\n" +
+	"progressMs\"\x9a\x01\n" +
+	"\x06Change\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\x12\x16\n" +
+	"\x06delete\x18\x03 \x01(\bR\x06delete\x12\x15\n" +
+	"\x06ttl_ms\x18\x04 \x01(\x03R\x05ttlMs\x12\x19\n" +
+	"\btype_url\x18\x05 \x01(\tR\atypeUrl\x12\x18\n" +
+	"\aexpired\x18\a \x01(\bR\aexpiredJ\x04\b\x06\x10\a\"\xab\x01\n" +
+	"\rWatchResponse\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12*\n" +
+	"\aentries\x18\x02 \x03(\v2\x10.sheaf.v1.ChangeR\aentries\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x12\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\x12\x14\n" +
+	"\x05after\x18\x05 \x01(\tR\x05after\x12\x14\n" +
+	"\x05frame\x18\x06 \x01(\rR\x05frame*~\n" +
 	"\vConsistency\x12\x1b\n" +
 	"\x17CONSISTENCY_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CONSISTENCY_LINEARIZABLE\x10\x01\x12\x1a\n" +
 	"\x16CONSISTENCY_SEQUENTIAL\x10\x02\x12\x18\n" +
-	"\x14CONSISTENCY_EVENTUAL\x10\x032\x84\x02\n" +
+	"\x14CONSISTENCY_EVENTUAL\x10\x032\xd0\x03\n" +
 	"\tKVService\x12;\n" +
 	"\x06PutAll\x12\x17.sheaf.v1.PutAllRequest\x1a\x18.sheaf.v1.PutAllResponse\x12;\n" +
 	"\x06GetAll\x12\x17.sheaf.v1.GetAllRequest\x1a\x18.sheaf.v1.GetAllResponse\x12D\n" +
 	"\tDeleteAll\x12\x1a.sheaf.v1.DeleteAllRequest\x1a\x1b.sheaf.v1.DeleteAllResponse\x127\n" +
-	"\x04Scan\x12\x15.sheaf.v1.ScanRequest\x1a\x16.sheaf.v1.ScanResponse0\x01B/Z-github.com/sheafdb/sheaf/api/sheaf/v1;sheafv1b\x06proto3"
+	"\x04Scan\x12\x15.sheaf.v1.ScanRequest\x1a\x16.sheaf.v1.ScanResponse0\x01\x12H\n" +
+	"\tPutStream\x12\x1a.sheaf.v1.PutStreamRequest\x1a\x1b.sheaf.v1.PutStreamResponse(\x010\x01\x12D\n" +
+	"\tPutBundle\x12\x1a.sheaf.v1.PutBundleRequest\x1a\x1b.sheaf.v1.PutBundleResponse\x12:\n" +
+	"\x05Watch\x12\x16.sheaf.v1.WatchRequest\x1a\x17.sheaf.v1.WatchResponse0\x01B/Z-github.com/sheafdb/sheaf/api/sheaf/v1;sheafv1b\x06proto3"
 
 var (
 	file_sheaf_v1_kv_proto_rawDescOnce sync.Once
@@ -984,7 +1718,7 @@ func file_sheaf_v1_kv_proto_rawDescGZIP() []byte {
 }
 
 var file_sheaf_v1_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sheaf_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_sheaf_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_sheaf_v1_kv_proto_goTypes = []any{
 	(Consistency)(0),          // 0: sheaf.v1.Consistency
 	(*Entry)(nil),             // 1: sheaf.v1.Entry
@@ -998,6 +1732,14 @@ var file_sheaf_v1_kv_proto_goTypes = []any{
 	(*DeleteAllResponse)(nil), // 9: sheaf.v1.DeleteAllResponse
 	(*ScanRequest)(nil),       // 10: sheaf.v1.ScanRequest
 	(*ScanResponse)(nil),      // 11: sheaf.v1.ScanResponse
+	(*PutStreamRequest)(nil),  // 12: sheaf.v1.PutStreamRequest
+	(*PutStreamResponse)(nil), // 13: sheaf.v1.PutStreamResponse
+	(*PutBundleRequest)(nil),  // 14: sheaf.v1.PutBundleRequest
+	(*PutBundleResponse)(nil), // 15: sheaf.v1.PutBundleResponse
+	(*Outcome)(nil),           // 16: sheaf.v1.Outcome
+	(*WatchRequest)(nil),      // 17: sheaf.v1.WatchRequest
+	(*Change)(nil),            // 18: sheaf.v1.Change
+	(*WatchResponse)(nil),     // 19: sheaf.v1.WatchResponse
 }
 var file_sheaf_v1_kv_proto_depIdxs = []int32{
 	1,  // 0: sheaf.v1.PutAllRequest.entries:type_name -> sheaf.v1.Entry
@@ -1008,19 +1750,32 @@ var file_sheaf_v1_kv_proto_depIdxs = []int32{
 	0,  // 5: sheaf.v1.DeleteAllRequest.consistency:type_name -> sheaf.v1.Consistency
 	4,  // 6: sheaf.v1.DeleteAllResponse.parts:type_name -> sheaf.v1.Part
 	6,  // 7: sheaf.v1.ScanResponse.entries:type_name -> sheaf.v1.Item
-	2,  // 8: sheaf.v1.KVService.PutAll:input_type -> sheaf.v1.PutAllRequest
-	5,  // 9: sheaf.v1.KVService.GetAll:input_type -> sheaf.v1.GetAllRequest
-	8,  // 10: sheaf.v1.KVService.DeleteAll:input_type -> sheaf.v1.DeleteAllRequest
-	10, // 11: sheaf.v1.KVService.Scan:input_type -> sheaf.v1.ScanRequest
-	3,  // 12: sheaf.v1.KVService.PutAll:output_type -> sheaf.v1.PutAllResponse
-	7,  // 13: sheaf.v1.KVService.GetAll:output_type -> sheaf.v1.GetAllResponse
-	9,  // 14: sheaf.v1.KVService.DeleteAll:output_type -> sheaf.v1.DeleteAllResponse
-	11, // 15: sheaf.v1.KVService.Scan:output_type -> sheaf.v1.ScanResponse
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	1,  // 8: sheaf.v1.PutStreamRequest.entries:type_name -> sheaf.v1.Entry
+	0,  // 9: sheaf.v1.PutStreamRequest.consistency:type_name -> sheaf.v1.Consistency
+	4,  // 10: sheaf.v1.PutStreamResponse.parts:type_name -> sheaf.v1.Part
+	1,  // 11: sheaf.v1.PutBundleRequest.entries:type_name -> sheaf.v1.Entry
+	0,  // 12: sheaf.v1.PutBundleRequest.consistency:type_name -> sheaf.v1.Consistency
+	16, // 13: sheaf.v1.PutBundleResponse.outcomes:type_name -> sheaf.v1.Outcome
+	18, // 14: sheaf.v1.WatchResponse.entries:type_name -> sheaf.v1.Change
+	2,  // 15: sheaf.v1.KVService.PutAll:input_type -> sheaf.v1.PutAllRequest
+	5,  // 16: sheaf.v1.KVService.GetAll:input_type -> sheaf.v1.GetAllRequest
+	8,  // 17: sheaf.v1.KVService.DeleteAll:input_type -> sheaf.v1.DeleteAllRequest
+	10, // 18: sheaf.v1.KVService.Scan:input_type -> sheaf.v1.ScanRequest
+	12, // 19: sheaf.v1.KVService.PutStream:input_type -> sheaf.v1.PutStreamRequest
+	14, // 20: sheaf.v1.KVService.PutBundle:input_type -> sheaf.v1.PutBundleRequest
+	17, // 21: sheaf.v1.KVService.Watch:input_type -> sheaf.v1.WatchRequest
+	3,  // 22: sheaf.v1.KVService.PutAll:output_type -> sheaf.v1.PutAllResponse
+	7,  // 23: sheaf.v1.KVService.GetAll:output_type -> sheaf.v1.GetAllResponse
+	9,  // 24: sheaf.v1.KVService.DeleteAll:output_type -> sheaf.v1.DeleteAllResponse
+	11, // 25: sheaf.v1.KVService.Scan:output_type -> sheaf.v1.ScanResponse
+	13, // 26: sheaf.v1.KVService.PutStream:output_type -> sheaf.v1.PutStreamResponse
+	15, // 27: sheaf.v1.KVService.PutBundle:output_type -> sheaf.v1.PutBundleResponse
+	19, // 28: sheaf.v1.KVService.Watch:output_type -> sheaf.v1.WatchResponse
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_sheaf_v1_kv_proto_init() }
@@ -1035,7 +1790,7 @@ func file_sheaf_v1_kv_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sheaf_v1_kv_proto_rawDesc), len(file_sheaf_v1_kv_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

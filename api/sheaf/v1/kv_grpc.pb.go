@@ -29,6 +29,9 @@ const (
 	KVService_GetAll_FullMethodName    = "/sheaf.v1.KVService/GetAll"
 	KVService_DeleteAll_FullMethodName = "/sheaf.v1.KVService/DeleteAll"
 	KVService_Scan_FullMethodName      = "/sheaf.v1.KVService/Scan"
+	KVService_PutStream_FullMethodName = "/sheaf.v1.KVService/PutStream"
+	KVService_PutBundle_FullMethodName = "/sheaf.v1.KVService/PutBundle"
+	KVService_Watch_FullMethodName     = "/sheaf.v1.KVService/Watch"
 )
 
 // KVServiceClient is the client API for KVService service.
@@ -46,6 +49,20 @@ type KVServiceClient interface {
 	// Scan streams the live keys of a prefix in the order of their bytes. The
 	// header "sheaf-watch-token" names the log position at which it began.
 	Scan(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ScanResponse], error)
+	// PutStream writes many batches over one stream, answered in the order sent. Each is
+	// all or nothing by itself and has a request ID of its own. Batches that have a key in
+	// common are applied in the order sent; others may be applied side by side. A client
+	// must not have more than the granted window of bytes sent and not answered, except
+	// for a single batch that is larger than it.
+	PutStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PutStreamRequest, PutStreamResponse], error)
+	// PutBundle writes many independent batches of one entry each in one round trip, each
+	// with its own outcome: a condition that fails refuses its own entry only. Entries of
+	// one key are applied in their order.
+	PutBundle(ctx context.Context, in *PutBundleRequest, opts ...grpc.CallOption) (*PutBundleResponse, error)
+	// Watch streams every committed batch that writes a key of the prefix: once, whole, and
+	// in the order of its group's log. It ends with COMPACTED when the reader has fallen
+	// behind what is kept.
+	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 }
 
 type kVServiceClient struct {
@@ -105,6 +122,48 @@ func (c *kVServiceClient) Scan(ctx context.Context, in *ScanRequest, opts ...grp
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type KVService_ScanClient = grpc.ServerStreamingClient[ScanResponse]
 
+func (c *kVServiceClient) PutStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PutStreamRequest, PutStreamResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &KVService_ServiceDesc.Streams[1], KVService_PutStream_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PutStreamRequest, PutStreamResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KVService_PutStreamClient = grpc.BidiStreamingClient[PutStreamRequest, PutStreamResponse]
+
+func (c *kVServiceClient) PutBundle(ctx context.Context, in *PutBundleRequest, opts ...grpc.CallOption) (*PutBundleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PutBundleResponse)
+	err := c.cc.Invoke(ctx, KVService_PutBundle_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *kVServiceClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &KVService_ServiceDesc.Streams[2], KVService_Watch_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRequest, WatchResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KVService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
+
 // KVServiceServer is the server API for KVService service.
 // All implementations must embed UnimplementedKVServiceServer
 // for forward compatibility.
@@ -120,6 +179,20 @@ type KVServiceServer interface {
 	// Scan streams the live keys of a prefix in the order of their bytes. The
 	// header "sheaf-watch-token" names the log position at which it began.
 	Scan(*ScanRequest, grpc.ServerStreamingServer[ScanResponse]) error
+	// PutStream writes many batches over one stream, answered in the order sent. Each is
+	// all or nothing by itself and has a request ID of its own. Batches that have a key in
+	// common are applied in the order sent; others may be applied side by side. A client
+	// must not have more than the granted window of bytes sent and not answered, except
+	// for a single batch that is larger than it.
+	PutStream(grpc.BidiStreamingServer[PutStreamRequest, PutStreamResponse]) error
+	// PutBundle writes many independent batches of one entry each in one round trip, each
+	// with its own outcome: a condition that fails refuses its own entry only. Entries of
+	// one key are applied in their order.
+	PutBundle(context.Context, *PutBundleRequest) (*PutBundleResponse, error)
+	// Watch streams every committed batch that writes a key of the prefix: once, whole, and
+	// in the order of its group's log. It ends with COMPACTED when the reader has fallen
+	// behind what is kept.
+	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	mustEmbedUnimplementedKVServiceServer()
 }
 
@@ -141,6 +214,15 @@ func (UnimplementedKVServiceServer) DeleteAll(context.Context, *DeleteAllRequest
 }
 func (UnimplementedKVServiceServer) Scan(*ScanRequest, grpc.ServerStreamingServer[ScanResponse]) error {
 	return status.Error(codes.Unimplemented, "method Scan not implemented")
+}
+func (UnimplementedKVServiceServer) PutStream(grpc.BidiStreamingServer[PutStreamRequest, PutStreamResponse]) error {
+	return status.Error(codes.Unimplemented, "method PutStream not implemented")
+}
+func (UnimplementedKVServiceServer) PutBundle(context.Context, *PutBundleRequest) (*PutBundleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PutBundle not implemented")
+}
+func (UnimplementedKVServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
 }
 func (UnimplementedKVServiceServer) mustEmbedUnimplementedKVServiceServer() {}
 func (UnimplementedKVServiceServer) testEmbeddedByValue()                   {}
@@ -228,6 +310,42 @@ func _KVService_Scan_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type KVService_ScanServer = grpc.ServerStreamingServer[ScanResponse]
 
+func _KVService_PutStream_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(KVServiceServer).PutStream(&grpc.GenericServerStream[PutStreamRequest, PutStreamResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KVService_PutStreamServer = grpc.BidiStreamingServer[PutStreamRequest, PutStreamResponse]
+
+func _KVService_PutBundle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PutBundleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KVServiceServer).PutBundle(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KVService_PutBundle_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KVServiceServer).PutBundle(ctx, req.(*PutBundleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _KVService_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(KVServiceServer).Watch(m, &grpc.GenericServerStream[WatchRequest, WatchResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KVService_WatchServer = grpc.ServerStreamingServer[WatchResponse]
+
 // KVService_ServiceDesc is the grpc.ServiceDesc for KVService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -247,11 +365,26 @@ var KVService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "DeleteAll",
 			Handler:    _KVService_DeleteAll_Handler,
 		},
+		{
+			MethodName: "PutBundle",
+			Handler:    _KVService_PutBundle_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Scan",
 			Handler:       _KVService_Scan_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "PutStream",
+			Handler:       _KVService_PutStream_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Watch",
+			Handler:       _KVService_Watch_Handler,
 			ServerStreams: true,
 		},
 	},

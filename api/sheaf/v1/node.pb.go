@@ -65,7 +65,8 @@ type GetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The program's version.
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	// "serving", "recovering", "draining", "no space" or "damaged".
+	// "meeting the other nodes", "recovering", "serving", "no space", "draining", "damaged" or
+	// "removed from the cluster".
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// Milliseconds since the process began.
 	UptimeMs int64 `protobuf:"varint,3,opt,name=uptime_ms,json=uptimeMs,proto3" json:"uptime_ms,omitempty"`
@@ -73,9 +74,11 @@ type GetStatusResponse struct {
 	Store string `protobuf:"bytes,4,opt,name=store,proto3" json:"store,omitempty"`
 	// The data directory, absolute.
 	DataDir string `protobuf:"bytes,5,opt,name=data_dir,json=dataDir,proto3" json:"data_dir,omitempty"`
-	// The addresses that the node listens on.
-	GrpcAddr  string `protobuf:"bytes,6,opt,name=grpc_addr,json=grpcAddr,proto3" json:"grpc_addr,omitempty"`
-	HttpAddr  string `protobuf:"bytes,7,opt,name=http_addr,json=httpAddr,proto3" json:"http_addr,omitempty"`
+	// Where it serves gRPC.
+	GrpcAddr string `protobuf:"bytes,6,opt,name=grpc_addr,json=grpcAddr,proto3" json:"grpc_addr,omitempty"`
+	// Where it serves HTTP.
+	HttpAddr string `protobuf:"bytes,7,opt,name=http_addr,json=httpAddr,proto3" json:"http_addr,omitempty"`
+	// Where it serves its administrative pages.
 	AdminAddr string `protobuf:"bytes,8,opt,name=admin_addr,json=adminAddr,proto3" json:"admin_addr,omitempty"`
 	// Index of the last log entry that was applied.
 	AppliedIndex uint64 `protobuf:"varint,9,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
@@ -87,8 +90,9 @@ type GetStatusResponse struct {
 	LogBytes int64 `protobuf:"varint,12,opt,name=log_bytes,json=logBytes,proto3" json:"log_bytes,omitempty"`
 	// Request IDs remembered.
 	RequestIds uint64 `protobuf:"varint,13,opt,name=request_ids,json=requestIds,proto3" json:"request_ids,omitempty"`
-	// Bytes of batches being worked on, and their limit.
-	BytesInFlight      int64 `protobuf:"varint,14,opt,name=bytes_in_flight,json=bytesInFlight,proto3" json:"bytes_in_flight,omitempty"`
+	// Bytes of batches being worked on.
+	BytesInFlight int64 `protobuf:"varint,14,opt,name=bytes_in_flight,json=bytesInFlight,proto3" json:"bytes_in_flight,omitempty"`
+	// The most that there may be of them (`limits.in_flight_bytes`).
 	BytesInFlightLimit int64 `protobuf:"varint,15,opt,name=bytes_in_flight_limit,json=bytesInFlightLimit,proto3" json:"bytes_in_flight_limit,omitempty"`
 	// Free bytes on the data directory's disk.
 	DiskFreeBytes int64 `protobuf:"varint,16,opt,name=disk_free_bytes,json=diskFreeBytes,proto3" json:"disk_free_bytes,omitempty"`

@@ -41,6 +41,8 @@ The workloads:
   append    lists, whose order tells who wrote when
   sessions  SEQUENTIAL: a session never sees less than it has seen
   eventual  EVENTUAL: all nodes agree in the end, and nothing accepted is lost without a kill
+  watch     watches and syncs, from node to node: every batch comes once, whole, in the order
+            of its keys, and exactly what is not in the picture
 
 When nodes are killed while it runs, say so with --killed: a process that ends may lose what
 it had accepted last at EVENTUAL, which is then reported and not held against it. Name each
@@ -70,7 +72,7 @@ func (a *app) runCommand() *cobra.Command {
 	flags.StringVar(&f.history, "history", "", "file to record in; it must not exist (default sheafcheck-TIME.jsonl)")
 	flags.StringVar(&f.Prefix, "prefix", "", "what all keys begin with; nobody else may use it (default: drawn)")
 	flags.DurationVar(&f.CallTimeout, "call-timeout", f.CallTimeout, "how long one call may take")
-	flags.DurationVar(&f.Settle, "settle", f.Settle, "how long unknown outcomes and last reads are tried at the end")
+	flags.DurationVar(&f.Settle, "settle", f.Settle, "how long unknown outcomes, last reads and the ends of watches are tried at the end")
 	flags.BoolVar(&f.clean, "clean", false, "delete the run's keys afterwards, if nothing is wrong")
 	f.judging.flags(flags)
 	f.connection.flags(flags)

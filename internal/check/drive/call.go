@@ -15,6 +15,8 @@ type batch struct {
 	values []*string // nil is a delete
 	level  sheaf.Consistency
 	after  uint64
+	// last: nobody writes to the trial any more behind it.
+	last bool
 
 	condition string // of history, or ""
 	expect    []*string
@@ -33,7 +35,7 @@ type found struct {
 func (c *caller) sendBatch(b *batch, n *node, patient bool) history.Return {
 	call := &history.Call{
 		Trial: c.trial, Client: c.client, Process: c.process, Node: n.addr, Level: b.level.String(), After: b.after,
-		RequestID: string(b.id), Keys: b.keys, Writes: b.values, Condition: b.condition, Expect: b.expect,
+		RequestID: string(b.id), Keys: b.keys, Writes: b.values, Condition: b.condition, Expect: b.expect, Final: b.last,
 	}
 	options := []client.WriteOption{client.At(b.level), client.After(b.after), client.WithRequestID(b.id)}
 	switch b.condition {

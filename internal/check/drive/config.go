@@ -34,7 +34,8 @@ type Config struct {
 	Prefix string
 	// CallTimeout bounds one call.
 	CallTimeout time.Duration
-	// Settle is how long unknown outcomes and last reads are tried at the end of a trial.
+	// Settle is how long unknown outcomes, last reads and the ends of watches are tried at the
+	// end of a trial.
 	Settle time.Duration
 }
 

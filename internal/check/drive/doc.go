@@ -7,6 +7,9 @@
 // operations are what the search for an order can take in milliseconds; the many trials make
 // up for it.
 //
+// In the workload watch two followers are sent what the clients write, by a Watch that goes on from
+// node to node with the token of what came last, and by a Sync.
+//
 // A client behaves as badly as callers do. It asks any endpoint, gives up soon or lets the
 // client package try again, sends a batch twice at the same time, repeats one that was
 // answered, and comes back to an unknown one at once or much later.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -90,18 +91,31 @@ func (r *run) teams() (teams []*team, err error) {
 func (r *run) team(w *workload, firstClient, size int) (*team, error) {
 	t := &team{run: r, workload: w, rng: r.rng(firstClient, 1)}
 	for _, endpoint := range r.Endpoints {
-		conn, err := client.New(endpoint, append([]client.Option{client.WithTimeout(r.CallTimeout)}, r.Options...)...)
+		n, err := r.connect(endpoint)
 		if err != nil {
 			return t, err
 		}
-		t.nodes = append(t.nodes, &node{endpoint, conn})
+		t.nodes = append(t.nodes, n)
 	}
+	everywhere, err := r.connect(strings.Join(r.Endpoints[:min(len(r.Endpoints), mostAtOnce)], ","))
+	if err != nil {
+		return t, err
+	}
+	t.everywhere = everywhere
 	for i := range size {
 		c := &caller{team: t, client: firstClient + i + 1, rng: r.rng(firstClient+i, 0)}
 		c.renew()
 		t.callers = append(t.callers, c)
 	}
 	return t, nil
+}
+
+// mostAtOnce is how many nodes one client takes.
+const mostAtOnce = 32
+
+func (r *run) connect(addr string) (*node, error) {
+	conn, err := client.New(addr, append([]client.Option{client.WithTimeout(r.CallTimeout)}, r.Options...)...)
+	return &node{addr, conn}, err
 }
 
 func (r *run) rng(client, purpose int) *rand.Rand {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/check/history"
 )
 
 const (
@@ -20,20 +21,24 @@ const (
 func (c *caller) settle() {
 	until := time.Now().Add(c.Settle)
 	for _, b := range c.unsettled {
-		for c.work.Err() == nil {
-			ret := c.sendBatch(b, c.anyNode(), true)
-			if settles(&ret) {
-				c.counts.Unknown.Add(-1)
-				c.counts.of(&ret).Add(1)
-				break
-			}
-			if ret.Code == sheaf.RequestIDExpired || time.Now().After(until) {
-				break
-			}
-			pause(c.work, settlePause)
+		if ret := c.insist(b, until); settles(&ret) {
+			c.counts.Unknown.Add(-1)
+			c.counts.of(&ret).Add(1)
 		}
 	}
 	c.unsettled = nil
+}
+
+// insist sends a batch until an answer tells what became of it, or it takes too long.
+func (c *caller) insist(b *batch, until time.Time) (ret history.Return) {
+	for c.work.Err() == nil {
+		ret = c.sendBatch(b, c.anyNode(), true)
+		if settles(&ret) || ret.Code == sheaf.RequestIDExpired || time.Now().After(until) {
+			break
+		}
+		pause(c.work, settlePause)
+	}
+	return ret
 }
 
 // lastReads reads a trial's keys at every node. While the load goes on it does not wait long

@@ -23,8 +23,10 @@ type team struct {
 	*run
 	workload *workload
 	nodes    []*node
-	callers  []*caller
-	rng      *rand.Rand
+	// everywhere is one client of all nodes.
+	everywhere *node
+	callers    []*caller
+	rng        *rand.Rand
 
 	// Of the trial at work.
 	trial     string
@@ -34,6 +36,9 @@ type team struct {
 func (t *team) close() {
 	for _, n := range t.nodes {
 		_ = n.conn.Close() // nothing is under way
+	}
+	if t.everywhere != nil {
+		_ = t.everywhere.conn.Close()
 	}
 }
 

@@ -48,6 +48,7 @@ func init() {
 		{"append", 250, &linearizable, newAppend},
 		{"sessions", 300, &sequential, newSessions},
 		{"eventual", 250, &eventual, newEventual},
+		{"watch", 250, &linearizable, newWatch},
 	}
 }
 

@@ -5,8 +5,12 @@
 // was asked to, however the checker ended; a call without a return is one whose outcome is
 // unknown. All times are of one monotonic clock, in nanoseconds since the run began.
 //
-// What belongs together is a trial: a few keys that nobody else writes, and all calls that
-// name them. A trial is judged by itself, so neither side ever holds a whole history in
+// Who follows keys instead of reading them has a line for each thing that came, in its order,
+// written after it has come: what is missing at the end of a history that was cut short has not
+// been seen.
+//
+// What belongs together is a trial: a few keys that nobody else writes, all calls that
+// name them, and those who follow them. A trial is judged by itself, so neither side ever holds a whole history in
 // memory.
 //
 // It judges nothing: see package judge.
@@ -26,6 +30,7 @@ type Event struct {
 	Open   *Open   `json:"open,omitempty"`
 	Call   *Call   `json:"call,omitempty"`
 	Return *Return `json:"return,omitempty"`
+	Seen   *Seen   `json:"seen,omitempty"`
 	Close  *Close  `json:"close,omitempty"`
 	Pulse  *Pulse  `json:"pulse,omitempty"`
 	End    *End    `json:"end,omitempty"`
@@ -109,7 +114,8 @@ type Call struct {
 	Expect     []*string `json:"expect,omitempty"`
 	IfMatch    string    `json:"if_match,omitempty"`
 	IfVersions []uint64  `json:"if_versions,omitempty"`
-	// Final: nobody writes to the trial any more.
+	// Final: nobody writes to the trial any more. A write that is so is the last, of all of
+	// the trial's keys.
 	Final bool `json:"final,omitempty"`
 }
 

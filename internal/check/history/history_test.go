@@ -202,6 +202,11 @@ func TestWhatIsNoHistoryIsRefused(t *testing.T) {
 		"a return without a call":    lines[0] + lines[1] + lines[3],
 		"a call without keys":        lines[0] + lines[1] + `{"op":1,"call":{"trial":"register/1","level":""}}` + "\n",
 		"a level that there is not":  lines[0] + lines[1] + strings.Replace(lines[2], "linearizable", "best", 1),
+		"a follower of no trial":     lines[0] + `{"seen":{"trial":"register/1","follower":1,"kind":"watch","step":"began"}}` + "\n",
+		"a follower by other means":  lines[0] + lines[1] + `{"seen":{"trial":"register/1","follower":1,"kind":"poll","step":"began"}}` + "\n",
+		"an event without its keys":  lines[0] + lines[1] + `{"seen":{"trial":"register/1","follower":1,"kind":"watch","step":"event"}}` + "\n",
+		"an event without values":    lines[0] + lines[1] + `{"seen":{"trial":"register/1","follower":1,"kind":"watch","step":"event","keys":["x"]}}` + "\n",
+		"a picture without versions": lines[0] + lines[1] + `{"seen":{"trial":"register/1","follower":1,"kind":"sync","step":"items","keys":["x"],"values":["a"]}}` + "\n",
 	} {
 		if _, _, err := read(t, text); !errors.Is(err, errForm) {
 			t.Errorf("%s: got %v", name, err)
@@ -262,5 +267,61 @@ func TestAnOperationReadsWell(t *testing.T) {
 	want := `op 12     client 3 process 5 at n2, 0.001000s to 0.002500s: linearizable write x="a" y=- if if_match says x=- y="b" after 4 -> ok version 9 in 2 attempts`
 	if diff := cmp.Diff(want, op.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestWhatFollowersSawIsReadInItsOrder(t *testing.T) {
+	file := &memory{}
+	r := newRecorder(t, file)
+	want := []*Follower{
+		{Number: 2, Kind: Sync, Seen: []*Seen{
+			{Trial: "register/1", Follower: 2, Kind: Sync, Node: "n1", Step: Items, Keys: []string{"x"}, Values: []*string{pointer("a")}, Versions: []uint64{7}},
+		}},
+		{Number: 1, Kind: Watch, Seen: []*Seen{
+			{Trial: "register/1", Follower: 1, Kind: Watch, Node: "n1", Step: Ask, Token: "t"},
+			{Trial: "register/1", Follower: 1, Kind: Watch, Node: "n1", Step: Batch, Keys: []string{"x", "y"}, Values: []*string{pointer("b"), nil}, Version: 9, Token: "u"},
+			{Trial: "register/1", Follower: 1, Kind: Watch, Node: "n1", Step: Over, Code: sheaf.Draining},
+		}},
+	}
+	for _, f := range want {
+		for _, seen := range f.Seen {
+			if err := r.Seen(seen); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := r.End(false); err != nil {
+		t.Fatal(err)
+	}
+	trials, _, err := read(t, file.durable())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before int64
+	for _, f := range trials[0].Followers {
+		for _, seen := range f.Seen {
+			if seen.AtNS < before {
+				t.Errorf("%s comes before %d ns", seen, before)
+			}
+			before, seen.AtNS = seen.AtNS, 0
+		}
+	}
+	if diff := cmp.Diff(want, trials[0].Followers); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestManyLinesOfFollowersWaitForTheDisk bounds what is in memory.
+func TestManyLinesOfFollowersWaitForTheDisk(t *testing.T) {
+	file := &memory{}
+	r := newRecorder(t, file)
+	value := strings.Repeat("v", mostWaitingBytes/16)
+	for range 40 {
+		if err := r.Seen(&Seen{Trial: "register/1", Follower: 1, Kind: Watch, Step: Batch, Keys: []string{"x"}, Values: []*string{&value}}); err != nil {
+			t.Fatal(err)
+		}
+		if waiting := len(r.filling); waiting > mostWaitingBytes {
+			t.Fatalf("%d bytes wait", waiting)
+		}
 	}
 }

@@ -101,11 +101,11 @@ func (o *Op) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "op %-6d client %d process %d at %s, %s to %s: ", o.Number, o.Client, o.Process, o.Node, seconds(o.StartNS), seconds(o.EndNS))
 	verb := "read"
-	switch {
-	case o.IsWrite():
+	if o.IsWrite() {
 		verb = "write"
-	case o.Final:
-		verb = "last read"
+	}
+	if o.Final {
+		verb = "last " + verb
 	}
 	fmt.Fprintf(&b, "%s %s", o.Level, verb)
 	for i, key := range o.shown() {

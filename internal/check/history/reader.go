@@ -19,6 +19,8 @@ type Trial struct {
 	Open
 	// Ops are in the order of their first calls.
 	Ops []*Op
+	// Followers are in the order in which they began.
+	Followers []*Follower
 	// Closed: it came to its end.
 	Closed bool
 }
@@ -137,6 +139,8 @@ func (r *reader) take(event *Event, first bool) error {
 		return r.call(event)
 	case event.Return != nil:
 		return r.returned(event)
+	case event.Seen != nil:
+		return r.seen(event)
 	case event.Close != nil:
 		return r.end(event.Close.Trial, true)
 	case event.Pulse != nil:

@@ -16,7 +16,8 @@ type File interface {
 
 // Recorder writes a history. Callers who come while one sync runs share the next. What it
 // holds in memory is bounded by its callers: a client has at most one call and the return
-// before it in the buffer, and what else is written comes slowly.
+// before it in the buffer, followers wait when there is much, and what else is written comes
+// slowly.
 type Recorder struct {
 	file  File
 	began time.Time
@@ -31,6 +32,9 @@ type Recorder struct {
 	ops           uint64
 	err           error
 }
+
+// mostWaitingBytes is what the buffer may have before those who need not wait for the disk do.
+const mostWaitingBytes = 4 << 20
 
 // NewRecorder begins a history.
 func NewRecorder(file File, run *Run) (*Recorder, error) {
@@ -88,6 +92,7 @@ func (r *Recorder) append(event *Event, durable bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.filling = append(append(r.filling, line...), '\n')
+	durable = durable || len(r.filling) > mostWaitingBytes
 	for mine := r.round; durable && r.err == nil && r.synced < mine; {
 		if r.syncing {
 			r.done.Wait()

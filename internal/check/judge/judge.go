@@ -99,7 +99,10 @@ func (v *visitor) Trial(h *history.Trial) error {
 		t.cycles(t.graph(t.lists()))
 	case "eventual":
 		t.quiet(len(r.Run.Endpoints))
+	case "watch":
+		t.cycles(t.graph(byVersion))
 	}
+	t.followers()
 	r.take(t)
 	return nil
 }
@@ -139,6 +142,9 @@ func (r *Report) take(t *trial) {
 	for _, op := range t.lost {
 		r.lose(op)
 	}
+	r.Followers += t.asked
+	r.Unfinished += t.unfinished
+	r.Compacted += t.compacted
 	if t.converged != notAsked {
 		r.Quiet++
 		if t.converged == compared {
@@ -157,13 +163,13 @@ func (r *Report) take(t *trial) {
 func readInTheEnd(h *history.Trial) bool {
 	written := slices.ContainsFunc(h.Ops, func(op *history.Op) bool { return op.IsWrite() && op.Outcome == history.OK })
 	return !written || slices.ContainsFunc(h.Ops, func(op *history.Op) bool {
-		return op.Final && op.Outcome == history.OK && op.Level == sheaf.Linearizable
+		return op.Final && !op.IsWrite() && op.Outcome == history.OK && op.Level == sheaf.Linearizable
 	})
 }
 
 // conclude draws up what all trials tell together.
 func (r *Report) conclude() {
-	slices.SortStableFunc(r.Violations, func(a, b Violation) int { return len(a.Ops) - len(b.Ops) })
+	slices.SortStableFunc(r.Violations, func(a, b Violation) int { return a.size() - b.size() })
 	r.blame()
 	unsure := func(format string, args ...any) { r.Unsure = append(r.Unsure, fmt.Sprintf(format, args...)) }
 	if r.Undecided > 0 {
@@ -171,6 +177,12 @@ func (r *Report) conclude() {
 	}
 	if r.Unread > 0 {
 		unsure("%d trials could not be read in the end, so that a lost write would not have been seen", r.Unread)
+	}
+	if r.Unfinished > 0 {
+		unsure("%d of %d followers did not come to the last batch of their trial: what never came to them is not known (--settle)", r.Unfinished, r.Followers)
+	}
+	if r.Compacted > 0 && !*r.options.Killed {
+		unsure("followers were told COMPACTED %d times, and the run does not say that nodes were killed (--killed)", r.Compacted)
 	}
 	if r.Quiet > 0 && r.Compared == 0 {
 		unsure("no trial of eventual ended with all nodes there to be compared")

@@ -70,8 +70,9 @@ func (r *Report) blame() {
 	}
 	r.reasons[LostAccepted]++
 	r.Violations = append(r.Violations, Violation{
-		LostAccepted, blamed[0].Trial, fmt.Sprintf("%d batches that were accepted at EVENTUAL are gone, %s", len(blamed), why),
-		blamed[:min(len(blamed), mostOfAKind)],
+		Reason: LostAccepted, Trial: blamed[0].Trial,
+		Text: fmt.Sprintf("%d batches that were accepted at EVENTUAL are gone, %s", len(blamed), why),
+		Ops:  blamed[:min(len(blamed), mostOfAKind)],
 	})
 }
 

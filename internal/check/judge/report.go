@@ -43,6 +43,9 @@ type Report struct {
 	// Quiet trials ended in a comparison of the nodes; Compared are those where all of
 	// them answered.
 	Quiet, Compared int
+	// Followers were to be sent all changes of a trial; Unfinished ones did not come to its
+	// last batch, and Compacted is how often one was told that something is not kept.
+	Followers, Unfinished, Compacted int
 	// Open trials did not come to their end; Unread ones could not be read there.
 	Open, Unread int
 
@@ -95,6 +98,9 @@ func (r *Report) Write(w io.Writer) error {
 	}
 	if r.Quiet > 0 {
 		fmt.Fprintf(&b, "compared all nodes at the end of %d of %d trials of eventual\n", r.Compared, r.Quiet)
+	}
+	if r.Followers > 0 {
+		fmt.Fprintf(&b, "%d of %d followers came to the last batch of their trial; told COMPACTED: %d\n", r.Followers-r.Unfinished, r.Followers, r.Compacted)
 	}
 	r.writeEnd(&b)
 	r.writeLost(&b)
@@ -151,6 +157,9 @@ func (r *Report) writeViolations(b *strings.Builder) {
 		}
 		for _, op := range v.Ops {
 			fmt.Fprintf(b, "    %s\n", op)
+		}
+		for _, s := range v.Seen {
+			fmt.Fprintf(b, "    %s\n", s)
 		}
 	}
 }

@@ -24,7 +24,16 @@ import (
 //	3 50-60 last x=a@5                  a read in the end
 //
 // Before the arrow may stand: "if x=a" (the condition), "after 7", "id q" (of the batch), "seq"
-// or "ev" (the level), "at n2" (the endpoint). After it: "replayed", "accepted", or a code.
+// or "ev" (the level), "at n2" (the endpoint), "final" (the last batch of the trial). After it:
+// "replayed", "accepted", or a code.
+// What followers see has one time:
+//
+//	watch 3 ask                         "ask on" goes on behind a token
+//	watch 5 began
+//	watch 15 event @5 x=a y=-           a batch with version 5; "expired" may stand behind
+//	sync 5 restart                      then "items x=a@5 y=b@6" and "complete"
+//	watch 20 over compacted
+//
 // "pulse n1 500 700" is a sign of life of n1 at 500 ms, up for 700 ms. A story whose last line
 // is "cut" has no end.
 func tell(t *testing.T, story string, more ...func(*history.Run)) *bytes.Buffer {
@@ -60,6 +69,11 @@ func tell(t *testing.T, story string, more ...func(*history.Run)) *bytes.Buffer 
 		if n, _ := fmt.Sscanf(line, "pulse %s %d %d", &p.Node, &at, &p.UptimeMS); n == 3 {
 			p.SentNS = (at - 1) * 1e6
 			write(history.Event{AtNS: at * 1e6, Pulse: &p})
+			continue
+		}
+		if seen, at := parseSeen(t, line); seen != nil {
+			seen.Trial = trial
+			write(history.Event{AtNS: at, Seen: seen})
 			continue
 		}
 		call, ret, from, to := parseLine(t, line, i)
@@ -101,6 +115,8 @@ func parseLine(t *testing.T, line string, number int) (call *history.Call, ret *
 			call.Level = "sequential"
 		case "ev":
 			call.Level = "eventual"
+		case "final":
+			call.Final = true
 		case "at", "id", "after", "if":
 			i++
 			option(t, call, word, words[i])
@@ -116,6 +132,42 @@ func parseLine(t *testing.T, line string, number int) (call *history.Call, ret *
 		answer(t, ret, right)
 	}
 	return call, ret, fromNS, ms(t, to)
+}
+
+// parseSeen reads a line of a follower, or returns nil.
+func parseSeen(t *testing.T, line string) (seen *history.Seen, atNS int64) {
+	t.Helper()
+	words := strings.Fields(line)
+	if words[0] != history.Watch && words[0] != history.Sync {
+		return nil, 0
+	}
+	number := map[string]int{history.Watch: 1, history.Sync: 2}[words[0]]
+	seen = &history.Seen{Follower: number, Kind: words[0], Node: "n1", Step: history.Step(words[2])}
+	for _, word := range words[3:] {
+		version, isVersion := strings.CutPrefix(word, "@")
+		switch {
+		case isVersion:
+			n, err := strconv.ParseUint(version, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen.Version = n
+		case word == "on":
+			seen.Token = "t"
+		case word == "expired":
+			seen.Expired = true
+		case word == "compacted":
+			seen.Code = sheaf.Compacted
+		default:
+			var call history.Call
+			var ret history.Return
+			item(t, &call, &ret, false, word)
+			seen.Keys = append(seen.Keys, call.Keys...)
+			seen.Values = append(seen.Values, ret.Values...)
+			seen.Versions = append(seen.Versions, ret.Versions...)
+		}
+	}
+	return seen, ms(t, words[1])
 }
 
 func ms(t *testing.T, text string) int64 {

@@ -14,7 +14,14 @@ type known struct {
 	atNS    int64
 	version uint64
 	by      *history.Op
+	// how it was known.
+	how string
 }
+
+const (
+	byAnswer   = "answered"
+	byFollower = "shown to a follower"
+)
 
 // moments are the times of one key, in order, each with the largest version until then.
 type moments []known
@@ -41,18 +48,21 @@ func (t *trial) momentsOf(k *key) moments {
 	var m moments
 	for _, w := range k.writes {
 		if w.op.Outcome == history.OK && !w.op.Answer.Accepted {
-			m = append(m, known{w.op.EndNS, w.version, w.op})
+			m = append(m, known{w.op.EndNS, w.version, w.op, byAnswer})
+		}
+		if atNS, ok := t.shown[w.op]; ok {
+			m = append(m, known{atNS, w.version, w.op, byFollower})
 		}
 	}
 	t.reads(func(op *history.Op) {
 		if i := op.Index(k.name); i >= 0 && op.Answer.Values[i] != nil {
-			m = append(m, known{op.EndNS, op.Answer.Versions[i], op})
+			m = append(m, known{op.EndNS, op.Answer.Versions[i], op, byAnswer})
 		}
 	})
 	slices.SortStableFunc(m, func(a, b known) int { return cmp.Compare(a.atNS, b.atNS) })
 	for i := 1; i < len(m); i++ {
 		if m[i].version < m[i-1].version {
-			m[i].version, m[i].by = m[i-1].version, m[i-1].by
+			m[i].version, m[i].by, m[i].how = m[i-1].version, m[i-1].by, m[i-1].how
 		}
 	}
 	return m
@@ -71,8 +81,8 @@ func (t *trial) inTime(k *key, op *history.Op, i int, last *known) {
 	if op.IsWrite() {
 		for _, w := range k.writes {
 			if w.op == op && w.version <= last.version {
-				t.violated(VersionFalls, these(op, last.by), "op %d wrote key %s with version %d, and version %d had been answered before it began (op %d)",
-					op.Number, k.name, w.version, last.version, last.by.Number)
+				t.violated(VersionFalls, these(op, last.by), "op %d wrote key %s with version %d, and version %d had been %s before it began (op %d)",
+					op.Number, k.name, w.version, last.version, last.how, last.by.Number)
 			}
 		}
 		return
@@ -91,8 +101,8 @@ func (t *trial) inTime(k *key, op *history.Op, i int, last *known) {
 	if !t.seenLater(k, op, last.version) {
 		reason = LostWrite
 	}
-	t.violated(reason, these(last.by, op), "op %d read %.60q of key %s with version %d, and version %d had been answered before it began (op %d)",
-		op.Number, found, k.name, version, last.version, last.by.Number)
+	t.violated(reason, these(last.by, op), "op %d read %.60q of key %s with version %d, and version %d had been %s before it began (op %d)",
+		op.Number, found, k.name, version, last.version, last.how, last.by.Number)
 }
 
 // seenLater reports whether a version, or a later one, was there again after a read that did

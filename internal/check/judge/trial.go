@@ -16,10 +16,18 @@ type trial struct {
 	// followed are batches without an answer that somebody has built upon.
 	followed map[*history.Op]bool
 
+	// seen is what each follower has seen, in pieces without a gap.
+	seen [][]*view
+	// shown is when a follower was first shown a batch.
+	shown map[*history.Op]int64
+
 	// What some trials tell, for the report.
 	searched, undecided int
 	lost                []*history.Op
 	converged           looked
+	// Followers that were asked, did not come to the end, and how often one was told that
+	// something is not kept.
+	asked, unfinished, compacted int
 }
 
 // looked says whether the nodes were compared in the end.
@@ -55,7 +63,7 @@ type write struct {
 // newTrial gathers the writes. A value that two batches write would make the history useless,
 // and only a broken recorder makes one.
 func newTrial(h *history.Trial) (*trial, error) {
-	t := &trial{Trial: h, keys: make(map[string]*key), followed: make(map[*history.Op]bool)}
+	t := &trial{Trial: h, keys: make(map[string]*key), followed: make(map[*history.Op]bool), shown: make(map[*history.Op]int64)}
 	for _, op := range h.Ops {
 		for i, name := range op.Keys {
 			k := t.keys[name]
@@ -77,6 +85,7 @@ func newTrial(h *history.Trial) (*trial, error) {
 		}
 	}
 	t.learn()
+	t.arrivals()
 	for _, k := range t.keys {
 		k.sort()
 	}
@@ -138,10 +147,12 @@ func (k *key) last(below uint64) *write {
 // mayBeAbsent reports whether a read may find nothing although the key has had this version:
 // only if it may have been deleted later, by somebody who had begun.
 func (k *key) mayBeAbsent(version uint64, read *history.Op) bool {
-	if version == 0 {
-		return true
-	}
-	may := func(w *write) bool { return w.value == nil && w.op.StartNS < read.EndNS }
+	return version == 0 || k.mayBeGone(version, read.EndNS)
+}
+
+// mayBeGone reports whether a key that has had this version may have been deleted by a moment.
+func (k *key) mayBeGone(version uint64, byNS int64) bool {
+	may := func(w *write) bool { return w.value == nil && w.op.StartNS < byNS }
 	for _, w := range k.writes {
 		if w.version >= version && may(w) {
 			return true

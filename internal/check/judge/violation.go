@@ -52,6 +52,24 @@ const (
 	Divergence Reason = "divergence"
 	// A batch accepted at EVENTUAL is gone and nobody killed a node.
 	LostAccepted Reason = "lost accepted batch"
+	// A batch that was applied never came to one who follows its keys, and a later one did.
+	NeverCame Reason = "batch never came"
+	// A batch came to a follower twice.
+	CameTwice Reason = "batch came twice"
+	// A batch came to a follower without some of its keys.
+	HalfCame Reason = "half a batch came"
+	// A batch came with another version than it has, or with what it did not write.
+	AlteredCame Reason = "batch came altered"
+	// A batch came whose caller had been told that it is not applied.
+	RefusedCame Reason = "refused batch came"
+	// A change came that no batch of the trial has made.
+	UnwrittenCame Reason = "unwritten change came"
+	// What came of a key is older than what had come of it before.
+	WatchFalls Reason = "watch went back"
+	// A change came that the picture before it had already.
+	PictureRepeats Reason = "change is in the picture"
+	// A picture shows what cannot be there.
+	WrongPicture Reason = "wrong picture"
 	// A node says of itself that it is defect, or answers what cannot be.
 	Defect Reason = "defect"
 )
@@ -72,9 +90,12 @@ type Violation struct {
 	Trial  string
 	// Text says it in a sentence.
 	Text string
-	// Ops are all that it takes to see it.
-	Ops []*history.Op
+	// Ops and Seen are all that it takes to see it.
+	Ops  []*history.Op
+	Seen []*history.Seen
 }
+
+func (v *Violation) size() int { return len(v.Ops) + len(v.Seen) }
 
 // String is the violation in one line.
 func (v *Violation) String() string { return fmt.Sprintf("%s in %s: %s", v.Reason, v.Trial, v.Text) }
@@ -83,7 +104,7 @@ func (v *Violation) String() string { return fmt.Sprintf("%s in %s: %s", v.Reaso
 // first wrong answer is mostly its consequence.
 const mostOfAKind = 3
 
-func (t *trial) violated(reason Reason, ops []*history.Op, format string, args ...any) {
+func (t *trial) violated(reason Reason, ops []*history.Op, format string, args ...any) (kept bool) {
 	same := 0
 	for i := range t.violations {
 		if t.violations[i].Reason == reason {
@@ -91,11 +112,12 @@ func (t *trial) violated(reason Reason, ops []*history.Op, format string, args .
 		}
 	}
 	if same >= mostOfAKind {
-		return
+		return false
 	}
 	ops = slices.Clone(ops)
 	slices.SortFunc(ops, func(a, b *history.Op) int { return int(a.Number) - int(b.Number) })
-	t.violations = append(t.violations, Violation{reason, t.Trial.Open.Trial, fmt.Sprintf(format, args...), slices.Compact(ops)})
+	t.violations = append(t.violations, Violation{Reason: reason, Trial: t.Trial.Open.Trial, Text: fmt.Sprintf(format, args...), Ops: slices.Compact(ops)})
+	return true
 }
 
 func these(ops ...*history.Op) []*history.Op {
