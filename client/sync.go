@@ -44,7 +44,9 @@ const watchTokenKey = "sheaf-watch-token"
 
 // Sync yields all live keys of a prefix, and then every change of them: nothing is missing between
 // the two, and no change comes that the picture has already. Together they make, at every
-// moment after SyncComplete, what the keys have been at some time, and later than before.
+// moment after SyncComplete, what the keys have been at some time, and later than before; except
+// that of a hash-table store a key that was written and deleted while the picture was taken may
+// come up once more, and go.
 //
 // The picture is taken group by group, so a batch over several groups may be in it in part; the rest
 // of it is then an event. When the watch falls behind what is kept, or the scan breaks, it begins

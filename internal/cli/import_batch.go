@@ -49,7 +49,13 @@ type batch struct {
 }
 
 // has says whether a key is in the batch.
-func (b *batch) has(key []byte) bool { return b.keys != nil && b.keys.Has(key) }
+func (b *batch) has(key []byte) bool {
+	if b.keys == nil {
+		return false
+	}
+	_, ok := b.keys.Find(key)
+	return ok
+}
 
 // maxKeptMemory bounds the memory that the next batch gets.
 const maxKeptMemory = 8 << 20

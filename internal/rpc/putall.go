@@ -119,13 +119,17 @@ func (s *Server) settleID(c *call, req *wire.PutAll) error {
 
 // tellRoute tells the client where to bring such writes.
 func (c *call) tellRoute(groups int, forwarded bool) {
-	if groups < 2 && !forwarded {
-		return
+	if groups > 1 || forwarded {
+		c.route = routeText(groups, forwarded)
 	}
-	c.route = strconv.Itoa(groups)
+}
+
+// routeText is the value of sheaf-route.
+func routeText(groups int, forwarded bool) string {
 	if forwarded {
-		c.route += " forwarded"
+		return strconv.Itoa(groups) + " forwarded"
 	}
+	return strconv.Itoa(groups)
 }
 
 // respond sends the one answer of a call: a protobuf message, or one that is encoded.

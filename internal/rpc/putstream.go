@@ -98,12 +98,9 @@ func (s *Server) putStream(c *call) error {
 // streamHeader tells the client the time, for the issue times of its request IDs, and whether
 // another node would save a step.
 func streamHeader(core *coordinator.Coordinator) metadata.MD {
-	groups, forwarded := core.Route()
-	route := strconv.Itoa(groups)
-	if forwarded {
-		route += " forwarded"
-	}
-	return metadata.Pairs("sheaf-time-ms", strconv.FormatInt(time.Now().UnixMilli(), 10), "sheaf-route", route)
+	return metadata.Pairs(
+		"sheaf-time-ms", strconv.FormatInt(time.Now().UnixMilli(), 10),
+		"sheaf-route", routeText(core.Route()))
 }
 
 // reserveWindow counts the stream's window, which the call holds until letGo. A client that

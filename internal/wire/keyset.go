@@ -55,21 +55,6 @@ func (s *KeySet) Release() {
 	keySets.Put(s)
 }
 
-// Has says whether a key was added.
-func (s *KeySet) Has(key []byte) bool {
-	hash := maphash.Bytes(keySeed, key)
-	mask := uint64(len(s.slots) - 1)
-	for at := hash & mask; ; at = (at + 1) & mask {
-		slot := s.slots[at]
-		if slot == 0 {
-			return false
-		}
-		if slot>>32 == hash>>32 && string(s.keys[int(uint32(slot))-1]) == string(key) {
-			return true
-		}
-	}
-}
-
 // Add adds a key. If it is there already, dup is true and first is how many
 // keys had been added before it was.
 func (s *KeySet) Add(key []byte) (first int, dup bool) {
