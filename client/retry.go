@@ -93,6 +93,8 @@ type call struct {
 	turnedAway int
 	// told is the last failure that says more than that ctx cut an attempt short.
 	told *sheaf.Error
+	// took is how long the last attempt waited for its node.
+	took time.Duration
 	// writes: its answers tell of the route. route is its number, node and at are where the
 	// last attempt went.
 	writes bool
@@ -143,6 +145,7 @@ func (c *Client) attempts(ctx context.Context, call *call, send send) (answered,
 		sent, err := send(attempt, call.node.conn, grpc.Trailer(&last.trailer))
 		cancel()
 		last.roundTrip = time.Since(start)
+		call.took = last.roundTrip
 		c.clock.observe(last.trailer, start, last.roundTrip)
 		if err == nil {
 			call.attempts++
@@ -169,6 +172,15 @@ const clockSlack = 10 * time.Millisecond
 // lastTry is how much of a call's time another attempt takes, at least: with less, its answer would
 // come too late.
 const lastTry = 50 * time.Millisecond
+
+// nextTry is how much of the call's time another attempt takes, at least. The only node, asked again,
+// waits for a leader as long as it just did.
+func (c *Client) nextTry(call *call, failure *sheaf.Error) time.Duration {
+	if failure.Code == sheaf.NotLeader && len(c.nodes.all) == 1 {
+		return max(lastTry, call.took)
+	}
+	return lastTry
+}
 
 // again decides what follows a failed attempt. It returns nil, after the
 // back-off, when the call is to be sent again, and otherwise the error that the
@@ -220,7 +232,7 @@ func (c *Client) again(ctx context.Context, call *call, err error, sent bool) er
 		return call.interrupted(ctx, failure)
 	case call.attempts >= call.policy.MaxAttempts && !call.patient:
 		return call.end(st, failure)
-	case asks > left, bounded && refused && left-asks < lastTry:
+	case asks > left, bounded && refused && left-asks < c.nextTry(call, failure):
 		// The wait would outlast the deadline: the caller learns more from the
 		// refusal than from a deadline that passed in sleep.
 		return call.end(st, failure)

@@ -189,6 +189,32 @@ func TestTheDeadlineDoesNotHideTheReason(t *testing.T) {
 	})
 }
 
+// TestANodeThatFoundNoLeaderIsNotAskedAgain when it would have less time for it than it just took:
+// its refusal says more than the deadline. Another node may have a leader.
+func TestANodeThatFoundNoLeaderIsNotAskedAgain(t *testing.T) {
+	slow := func(ctx context.Context, _ *fakeNode, _ *sheafv1.GetAllRequest) (*sheafv1.GetAllResponse, error) {
+		select {
+		case <-time.After(2 * time.Second):
+			return nil, refusal(sheaf.NotLeader)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	for _, endpoints := range []int{1, 2} {
+		nodes, want := make([]*fakeNode, endpoints), []sheaf.Code{sheaf.NotLeader, sheaf.NotProposed}[endpoints-1]
+		for i := range nodes {
+			nodes[i] = &fakeNode{getall: []line[*sheafv1.GetAllRequest, *sheafv1.GetAllResponse]{slow}}
+		}
+		inBubbleOf(t, nodes, func(t *testing.T, c *Client) {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			if _, err := c.Get(ctx, []byte("a")); sheaf.CodeOf(err) != want || !errors.Is(err, sheaf.NotLeader) {
+				t.Errorf("of %d nodes got %v, want %s", endpoints, err, want)
+			}
+		})
+	}
+}
+
 // TestARefusalForGoodEndsTheCall, however much time it has.
 func TestARefusalForGoodEndsTheCall(t *testing.T) {
 	node := &fakeNode{putall: []writeLine{refused(sheaf.Draining, retryInfo(time.Hour))}}

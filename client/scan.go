@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -64,6 +65,8 @@ type scan struct {
 func (s *scan) stream(ctx context.Context, conn grpc.ClientConnInterface, call *call, yield func(sheaf.Item, error) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	asked := time.Now()
+	defer func() { call.took = time.Since(asked) }()
 	stream, err := sheafv1.NewKVServiceClient(conn).Scan(ctx, &sheafv1.ScanRequest{
 		Prefix: s.prefix, Start: s.start, Limit: s.left,
 	})
@@ -97,5 +100,6 @@ func (s *scan) stream(ctx context.Context, conn grpc.ClientConnInterface, call *
 				return nil
 			}
 		}
+		asked = time.Now()
 	}
 }

@@ -17,10 +17,11 @@ import (
 // than the others keep of their logs.
 func TestAReplicaThatNeedsAStateCatchesUpUnderWrites(t *testing.T) {
 	var written atomic.Int64
+	var slow atomic.Bool
 	tr := &trio{t: t, kind: "memory", tailBytes: 1, tailMost: 64 << 20}
 	tr.slow = func() {
 		end := written.Load() + 20
-		for until := time.Now().Add(10 * time.Second); written.Load() < end && time.Now().Before(until); {
+		for until := time.Now().Add(10 * time.Second); slow.Load() && written.Load() < end && time.Now().Before(until); {
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -28,6 +29,14 @@ func TestAReplicaThatNeedsAStateCatchesUpUnderWrites(t *testing.T) {
 	tr.put("a", "0")
 	leader := tr.leader(nil)
 	behind := tr.members[leader.id%3]
+	for _, m := range tr.members {
+		m.mustHave("a", "0")
+	}
+	behind.mu.Lock() // who began late had one already
+	hadAdopted, hadDirs := behind.adopted, behind.dirs
+	behind.mu.Unlock()
+	leader.ageCopy() // or the log would be kept for it
+	slow.Store(true)
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -48,7 +57,7 @@ func TestAReplicaThatNeedsAStateCatchesUpUnderWrites(t *testing.T) {
 	adopted := func() bool {
 		behind.mu.Lock()
 		defer behind.mu.Unlock()
-		return behind.adopted > 0
+		return behind.adopted > hadAdopted
 	}
 	for attempt := 0; !adopted(); attempt++ { // the entries may still be there
 		if attempt == 10 {
@@ -67,7 +76,7 @@ func TestAReplicaThatNeedsAStateCatchesUpUnderWrites(t *testing.T) {
 		waitUntil(t, "it follows", func() bool { return behind.group().applied.Load() >= now })
 	}
 	behind.mu.Lock()
-	dirs := behind.dirs
+	dirs := behind.dirs - hadDirs
 	behind.mu.Unlock()
 	if dirs != 1 {
 		t.Errorf("it was sent %d states", dirs)
@@ -90,22 +99,33 @@ func TestACopyThatNobodyIsSentIsDiscarded(t *testing.T) {
 	}
 	tr.isolate(behind, false)
 	behind.mustHave("7", "1")
-	c := &leader.group().copies
-	dir := ""
-	waitUntil(t, "nobody is sent the copy", func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.current == nil || c.current.sending > 0 {
-			return false
-		}
-		dir = c.current.dir()
-		c.current.made = time.Now().Add(-copyAge)
-		return true
-	})
+	dir := leader.ageCopy()
+	if dir == "" {
+		t.Fatal("there is no copy")
+	}
 	waitUntil(t, "it is gone", func() bool {
 		_, err := leader.rig.fs.Stat(dir)
 		return err != nil
 	})
+}
+
+// ageCopy makes the newest copy too old to be given to anybody, once nobody is sent it, and
+// returns its directory, or "" when there is none.
+func (m *member) ageCopy() (dir string) {
+	c := &m.group().copies
+	waitUntil(m.trio.t, "nobody is sent the copy", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.making || c.current != nil && c.current.sending > 0 {
+			return false
+		}
+		if c.current != nil {
+			dir = c.current.dir()
+			c.current.made = time.Now().Add(-copyAge)
+		}
+		return true
+	})
+	return dir
 }
 
 // receiveJunk gives a replica a state that it must not open, and waits until its files are gone.
