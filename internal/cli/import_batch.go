@@ -48,23 +48,24 @@ type batch struct {
 	err     error        // what became of it
 }
 
-// has says whether a key is in the batch.
-func (b *batch) has(key []byte) bool {
-	if b.keys == nil {
-		return false
-	}
-	_, ok := b.keys.Find(key)
-	return ok
-}
-
 // maxKeptMemory bounds the memory that the next batch gets.
 const maxKeptMemory = 8 << 20
 
-// take adds an entry, with a copy of its key and value.
-func (b *batch) take(e sheaf.Entry) {
-	e.Key, e.Value = b.copy(e.Key), b.copy(e.Value)
-	b.keys.Add(e.Key)
+// take adds an entry, with a copy of its key and value, unless its key is there already. The
+// first one says where the batch begins in the source.
+func (b *batch) take(e sheaf.Entry, most, before int) bool {
+	if b.keys == nil {
+		b.keys, b.before = wire.NewKeySet(most), before
+	}
+	end := len(b.memory)
+	e.Key = b.copy(e.Key)
+	if _, dup := b.keys.Add(e.Key); dup {
+		b.memory = b.memory[:end]
+		return false
+	}
+	e.Value = b.copy(e.Value)
 	b.entries = append(b.entries, e)
+	return true
 }
 
 func (b *batch) copy(data []byte) []byte {

@@ -8,7 +8,6 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/sheafdb/sheaf"
-	"github.com/sheafdb/sheaf/internal/wire"
 )
 
 // importer turns a source into batches and writes them, several at a time.
@@ -103,16 +102,15 @@ func (im *importer) read(ctx context.Context, from source) (records int, complet
 const entryOverhead = 16
 
 // add takes a record into the next batch, after sending that if the record does
-// not fit.
+// not fit, or its key is there.
 func (im *importer) add(ctx context.Context, rec record, records int) {
 	size := len(rec.entry.Key) + len(rec.entry.Value) + len(rec.entry.TypeURL) + entryOverhead
-	if len(im.next.entries) == im.batchEntries || im.next.bytes+size > im.batchBytes || im.next.has(rec.entry.Key) {
+	if len(im.next.entries) == im.batchEntries || im.next.bytes+size > im.batchBytes {
 		im.send(ctx)
 	}
-	if im.next.keys == nil {
-		im.next.keys, im.next.before = wire.NewKeySet(im.batchEntries), records
+	for !im.next.take(rec.entry, im.batchEntries, records) {
+		im.send(ctx)
 	}
-	im.next.take(rec.entry)
 	im.next.bytes += size
 	im.next.payload += int64(len(rec.entry.Key) + len(rec.entry.Value))
 	im.next.read += rec.bytes

@@ -1,9 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/csv"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,37 +13,29 @@ import (
 	"github.com/sheafdb/sheaf"
 )
 
-// readBytes is how much of a file is read at a time.
-const readBytes = 256 << 10
-
 // csvSource reads a table with a header row. The key is the column keyColumn,
 // or the first one; the value is the column valueColumn, or the whole row as a
 // JSON object of strings in the order of the columns.
 func csvSource(r io.Reader, keyColumn, valueColumn string) source {
 	return func(yield func(record, error) bool) {
-		rows := csv.NewReader(bufio.NewReaderSize(r, readBytes))
-		rows.ReuseRecord = true
+		rows := newCSVRows(r)
 		t, err := readHeader(rows, keyColumn, valueColumn)
 		if err != nil {
 			yield(record{}, err)
 			return
 		}
-		for begin := rows.InputOffset(); ; {
-			row, err := rows.Read()
+		for {
+			row, err := rows.next()
 			if err == io.EOF {
 				return
 			}
-			end := rows.InputOffset()
-			rec := record{bytes: end - begin}
-			begin = end
-			if err == nil {
-				rec.line, _ = rows.FieldPos(0)
-				rec.entry = t.entry(row)
-			} else if bad, ok := errors.AsType[*csv.ParseError](err); ok {
-				rec.line, rec.bad = bad.StartLine, bad.Err
-			} else {
+			if err != nil {
 				yield(record{}, fmt.Errorf("read CSV: %w", err))
 				return
+			}
+			rec := record{line: row.line, bytes: row.bytes, bad: row.bad}
+			if rec.bad == nil {
+				rec.entry = t.entry(row.fields)
 			}
 			if !yield(checked(rec), nil) {
 				return
@@ -57,19 +48,22 @@ func csvSource(r io.Reader, keyColumn, valueColumn string) source {
 type csvTable struct {
 	names      []json.RawMessage // the header, as JSON strings
 	key, value int               // value is -1 for the whole row
-	room       []byte            // of the last entry
+	room       []byte            // of the last row as an object
 }
 
-func readHeader(rows *csv.Reader, keyColumn, valueColumn string) (csvTable, error) {
-	header, err := rows.Read()
+func readHeader(rows *csvRows, keyColumn, valueColumn string) (csvTable, error) {
+	first, err := rows.next()
 	if err == io.EOF {
 		return csvTable{}, errors.New("the CSV is empty: its first row must name the columns")
 	}
-	if err != nil {
+	if err = cmp.Or(err, first.bad); err != nil {
 		return csvTable{}, fmt.Errorf("read the header row: %w", err)
 	}
-	header = slices.Clone(header)
-	header[0] = string(bytes.TrimPrefix([]byte(header[0]), []byte("\xef\xbb\xbf"))) // spreadsheets write a BOM
+	first.fields[0] = bytes.TrimPrefix(first.fields[0], []byte("\xef\xbb\xbf")) // spreadsheets write a BOM
+	var header []string
+	for _, name := range first.fields {
+		header = append(header, string(name))
+	}
 	t := csvTable{value: -1}
 	for i, name := range header {
 		if slices.Index(header, name) != i {
@@ -97,20 +91,17 @@ func readHeader(rows *csv.Reader, keyColumn, valueColumn string) (csvTable, erro
 	return t, nil
 }
 
-// entry makes one of a row, in memory that the next row's takes.
-func (t *csvTable) entry(row []string) sheaf.Entry {
-	t.room = append(t.room[:0], row[t.key]...)
-	at := len(t.room)
+// entry makes one of a row. Its memory is the row's, or the table's until the next.
+func (t *csvTable) entry(row [][]byte) sheaf.Entry {
 	if t.value >= 0 {
-		t.room = append(t.room, row[t.value]...)
-	} else {
-		t.room = t.appendRow(t.room, row)
+		return sheaf.Entry{Key: row[t.key], Value: row[t.value]}
 	}
-	return sheaf.Entry{Key: t.room[:at:at], Value: t.room[at:]}
+	t.room = t.appendRow(t.room[:0], row)
+	return sheaf.Entry{Key: row[t.key], Value: t.room}
 }
 
 // appendRow appends a row as a JSON object of strings.
-func (t *csvTable) appendRow(dst []byte, row []string) []byte {
+func (t *csvTable) appendRow(dst []byte, row [][]byte) []byte {
 	for i, cell := range row {
 		separator := byte(',')
 		if i == 0 {
@@ -121,16 +112,16 @@ func (t *csvTable) appendRow(dst []byte, row []string) []byte {
 		if plain(cell) {
 			dst = append(append(append(dst, '"'), cell...), '"')
 		} else {
-			dst = append(dst, quoteJSON(cell)...)
+			dst = append(dst, quoteJSON(string(cell))...)
 		}
 	}
 	return append(dst, '}')
 }
 
 // plain says whether a text is its own JSON string.
-func plain(text string) bool {
-	for i := range len(text) {
-		if c := text[i]; c < 0x20 || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+func plain(text []byte) bool {
+	for _, c := range text {
+		if c < 0x20 || c >= utf8.RuneSelf || c == '"' || c == '\\' {
 			return false
 		}
 	}

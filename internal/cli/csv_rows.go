@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// csvRows reads the rows of a table, as encoding/csv does, and has it read what is not plain. A
+// row on one line without quotes, which most are, needs no parser and no strings. Both take
+// from the same buffer, row by row.
+type csvRows struct {
+	buffer *bufio.Reader
+	reader *csv.Reader
+	// read is how many lines the reader has taken, and passed how many were plain.
+	read, passed int
+	offset       int64 // of the reader, behind its last row
+	fields       [][]byte
+	room         []byte // of fields that are the reader's
+}
+
+// csvRow is a row whose fields are valid until the next is read.
+type csvRow struct {
+	fields [][]byte
+	line   int
+	bytes  int64 // it takes in the file, with empty lines before it
+	bad    error // says why there are no fields. The table goes on behind it.
+}
+
+// readBytes is how much of a file is read at a time. It must not be less than encoding/csv
+// wants of a buffer, or that would put one of its own before it.
+const readBytes = 256 << 10
+
+func newCSVRows(r io.Reader) *csvRows {
+	buffer := bufio.NewReaderSize(r, readBytes)
+	rows := &csvRows{buffer: buffer, reader: csv.NewReader(buffer)}
+	rows.reader.ReuseRecord = true
+	return rows
+}
+
+// next returns the next row, or io.EOF. All rows have as many fields as the first.
+func (c *csvRows) next() (csvRow, error) {
+	if row, ok := c.plain(); ok {
+		return row, nil
+	}
+	fields, err := c.reader.Read()
+	bad, isBad := errors.AsType[*csv.ParseError](err)
+	if err == io.EOF || err != nil && !isBad {
+		return csvRow{}, err
+	}
+	row := csvRow{bytes: c.reader.InputOffset() - c.offset}
+	c.offset = c.reader.InputOffset()
+	if isBad {
+		row.line, row.bad, c.read = bad.StartLine, bad.Err, bad.Line
+	} else {
+		row.line, _ = c.reader.FieldPos(0)
+		row.fields = c.own(fields)
+	}
+	if n := len(fields) - 1; n >= 0 { // the last field may have several lines
+		last, _ := c.reader.FieldPos(n)
+		c.read = max(c.read, last+strings.Count(fields[n], "\n"))
+	}
+	row.line += c.passed
+	return row, nil
+}
+
+// plain returns the next row if it is plain and in the buffer already.
+func (c *csvRows) plain() (csvRow, bool) {
+	buffered, _ := c.buffer.Peek(c.buffer.Buffered())
+	end := bytes.IndexByte(buffered, '\n')
+	if end < 0 || bytes.IndexByte(buffered[:end], '"') >= 0 {
+		return csvRow{}, false
+	}
+	rest := bytes.TrimSuffix(buffered[:end], []byte("\r"))
+	if len(rest) == 0 {
+		return csvRow{}, false // no row
+	}
+	c.fields = c.fields[:0]
+	for more := true; more; {
+		var field []byte
+		field, rest, more = bytes.Cut(rest, []byte(","))
+		c.fields = append(c.fields, field)
+	}
+	if len(c.fields) != c.reader.FieldsPerRecord {
+		return csvRow{}, false // the reader says what is wrong, or how many they are
+	}
+	if _, err := c.buffer.Discard(end + 1); err != nil {
+		panic(fmt.Sprintf("what is buffered cannot be discarded: %v", err))
+	}
+	c.passed++
+	return csvRow{fields: c.fields, line: c.read + c.passed, bytes: int64(end) + 1}, true
+}
+
+func (c *csvRows) own(fields []string) [][]byte {
+	c.fields, c.room = c.fields[:0], c.room[:0]
+	for _, field := range fields {
+		at := len(c.room)
+		c.room = append(c.room, field...) // where it moves, what is there stays as it is
+		c.fields = append(c.fields, c.room[at:len(c.room):len(c.room)])
+	}
+	return c.fields
+}
