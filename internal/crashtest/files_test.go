@@ -97,13 +97,13 @@ func copied(t *testing.T, dir string) string {
 }
 
 // inMemoryCopy is the same in memory, where a start costs a few milliseconds. It
-// leaves out what has no content: the ballast and the spare segments.
-func inMemoryCopy(t *testing.T, dir string) *vfs.MemFS {
+// leaves out what has no content, the ballast and the spare segments, and the named files.
+func inMemoryCopy(t *testing.T, dir string, without ...string) *vfs.MemFS {
 	t.Helper()
 	fs := vfs.NewMem()
 	empty := vfs.CloneSkip(func(path string) bool {
 		name := filepath.Base(path)
-		return name == "BALLAST" || strings.HasPrefix(name, "spare-")
+		return name == "BALLAST" || strings.HasPrefix(name, "spare-") || slices.Contains(without, name)
 	})
 	if _, err := vfs.Clone(vfs.Default, fs, dir, inMemory, empty); err != nil {
 		t.Fatal(err)
@@ -118,8 +118,12 @@ func readFrom(t *testing.T, fs vfs.FS, name string) []byte {
 		t.Fatal(err)
 	}
 	defer f.Close() //nolint:errcheck // only read
-	data, err := io.ReadAll(f)
+	info, err := f.Stat()
 	if err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, data); err != nil {
 		t.Fatal(err)
 	}
 	return data

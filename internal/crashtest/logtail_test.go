@@ -32,22 +32,19 @@ func newIdleLog(t *testing.T) *idleLog {
 	writeInTurn(t, p.addr, l.history, 3, 60, func(i int) []int { return []int{i, i + 1} })
 	l.segment = segments(t, l.dir)[0]
 	await(t, "mark behind the last batch", func() bool {
-		l.data = mustRead(t, l.segment)
-		records := recordsOf(l.data)
-		return len(records) > 0 && records[len(records)-1].kind == markRecord
-	})
-	p.kill()
-	for _, r := range recordsOf(l.data) {
-		switch r.kind {
-		case entryRecord:
-			if r.end-r.offset > recordBytes { // the first of a term has no data
+		l.data, l.entries, l.mark = mustRead(t, l.segment), nil, record{}
+		for _, r := range recordsOf(l.data) {
+			switch {
+			case r.kind == markRecord:
+				l.mark = r
+			case r.kind == entryRecord && r.end-r.offset > recordBytes: // the first of a term has no data
 				l.entries = append(l.entries, r)
 			}
-		case markRecord:
-			l.mark = r
 		}
-	}
-	if len(l.entries) != 3 || l.mark.offset < l.entries[2].end {
+		return len(l.entries) >= 3 && l.mark.offset >= l.entries[len(l.entries)-1].end
+	})
+	p.kill()
+	if len(l.entries) != 3 {
 		t.Fatalf("the log is not as planned: entries %+v, mark %+v", l.entries, l.mark)
 	}
 	return l
@@ -56,7 +53,7 @@ func newIdleLog(t *testing.T) *idleLog {
 // with is the directory in memory with another content of the segment.
 func (l *idleLog) with(t *testing.T, data []byte) (fs *vfs.MemFS, segment string) {
 	t.Helper()
-	fs = inMemoryCopy(t, l.dir)
+	fs = inMemoryCopy(t, l.dir, filepath.Base(l.segment))
 	segment = fs.PathJoin(inMemory, "log", filepath.Base(l.segment))
 	replace(t, fs, segment, data)
 	return fs, segment
