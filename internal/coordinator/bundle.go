@@ -55,7 +55,7 @@ func (c *Coordinator) PutBundle(ctx context.Context, req *wire.PutAll, stages *t
 		if err != nil {
 			return BundleAnswer{}, err
 		}
-		return c.joinShares(cmd, parts, []Answer{answer}, []error{nil})
+		return c.joinBundle(cmd, parts, []Answer{answer}, []error{nil})
 	}
 	if err := name(cmd); err != nil {
 		return BundleAnswer{}, err
@@ -77,7 +77,7 @@ func (c *Coordinator) PutBundle(ctx context.Context, req *wire.PutAll, stages *t
 		<-done
 	}
 	stages.Since(telemetry.Log, start)
-	return c.joinShares(cmd, parts, answers, errs)
+	return c.joinBundle(cmd, parts, answers, errs)
 }
 
 // putShare writes what one group has of a bundle. Where another batch holds a key, that one is
@@ -98,9 +98,16 @@ func (c *Coordinator) putShare(ctx context.Context, part Part, cmd *wire.Command
 	return Answer{Version: result.Version, Replayed: result.Replayed, Without: result.Without, Forwarded: !led}, nil
 }
 
-// joinShares tells each entry's outcome from those of the groups.
-func (c *Coordinator) joinShares(cmd *wire.Command, parts []Part, answers []Answer, errs []error) (BundleAnswer, error) {
-	all := BundleAnswer{Outcomes: make([]EntryOutcome, 0, cmd.Entries.Len()), Groups: len(c.cfg.Groups)}
+func (c *Coordinator) joinBundle(cmd *wire.Command, parts []Part, answers []Answer, errs []error) (BundleAnswer, error) {
+	all, err := JoinBundle(cmd, parts, c.table.GroupOf, answers, errs)
+	all.Groups = len(c.cfg.Groups)
+	return all, err
+}
+
+// JoinBundle tells each entry's outcome from those of the groups. It is an error only if no
+// group has answered.
+func JoinBundle(cmd *wire.Command, parts []Part, groupOf func(key []byte) uint64, answers []Answer, errs []error) (BundleAnswer, error) {
+	all := BundleAnswer{Outcomes: make([]EntryOutcome, 0, cmd.Entries.Len())}
 	failures := make([]*sheaf.Error, len(parts))
 	answered := false
 	for i := range parts {
@@ -116,7 +123,7 @@ func (c *Coordinator) joinShares(cmd *wire.Command, parts []Part, answers []Answ
 	for _, entry := range cmd.Entries.All() {
 		at := 0
 		if len(parts) > 1 {
-			for group := c.table.GroupOf(entry.Key); parts[at].Group != group; at++ {
+			for group := groupOf(entry.Key); parts[at].Group != group; at++ {
 			}
 		}
 		var outcome EntryOutcome

@@ -18,12 +18,15 @@ func (w *World) check() {
 		g.agree(w)
 	}
 	for _, op := range w.operations {
-		if op.kind == batch {
+		switch {
+		case op.kind == batch:
 			w.checkBatch(op)
 			for i := range w.copies {
 				w.checkCopy(&w.copies[i], op)
 			}
-		} else if w.err == nil && (op.kind == scanKeys || op.level != sheaf.Linearizable) {
+		case op.kind == bundle:
+			w.checkBundle(op)
+		case w.err == nil && (op.kind == scanKeys || op.level != sheaf.Linearizable):
 			w.checkView(op)
 		}
 	}
@@ -82,6 +85,10 @@ func (w *World) checkOrder(set int) {
 	for _, op := range w.operations {
 		switch {
 		case op.set != set || op.kind == scanKeys || op.kind == readKeys && op.level != sheaf.Linearizable:
+		case op.kind == bundle:
+			for i := range op.each {
+				add(w.entryOf(op, i))
+			}
 		case op.level == sheaf.Linearizable:
 			add(op)
 		default:

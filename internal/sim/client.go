@@ -39,9 +39,12 @@ func (c *client) next() {
 	op := &operation{client: c.id, began: w.now, set: w.rng.IntN(keysets)}
 	op.session = c.highest[op.set]
 	w.operations = append(w.operations, op)
-	if w.chance(3) {
+	switch {
+	case w.chance(3):
 		c.makeRead(op)
-	} else {
+	case w.chance(5):
+		c.makeBundle(op)
+	default:
 		c.makeBatch(op)
 	}
 	c.attempt(op)
@@ -93,6 +96,8 @@ func (t *try) body() func() {
 		return t.scan
 	case op.kind == readKeys:
 		return t.read
+	case op.kind == bundle:
+		return t.putBundle
 	case op.level == sheaf.Sequential:
 		return t.putParts
 	case op.level == sheaf.Eventual:
@@ -140,8 +145,20 @@ func (c *client) ended(op *operation) {
 				version = op.parts[c.w.groupOf(keysOf(op.set)[i])-1].version
 			}
 		}
-		c.highest[op.set][i] = max(c.highest[op.set][i], version)
-		c.session = max(c.session, version)
+		c.saw(op.set, i, version)
+	}
+	for _, one := range op.each {
+		for i, what := range one.writes {
+			if what != leave {
+				c.saw(op.set, i, one.version)
+			}
+		}
 	}
 	c.w.after(c.w.between(0, 100*time.Millisecond), c.next)
+}
+
+// saw takes a version of a key into the session.
+func (c *client) saw(set, key int, version uint64) {
+	c.highest[set][key] = max(c.highest[set][key], version)
+	c.session = max(c.session, version)
 }

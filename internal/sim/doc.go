@@ -13,7 +13,8 @@
 //   - all replicas apply the same entries at the same indexes, and have the same state
 //     after each;
 //   - an acknowledged batch is applied once, at the version that was answered, however
-//     often it was sent; one that was said not to be written is not;
+//     often it was sent; one that was said not to be written is not; each entry of a bundle is
+//     a batch like that;
 //   - LINEARIZABLE reads are linearizable and never see a part of a batch (see check.go);
 //   - below that a session never goes back, no read has half of a group's part, a scan is as
 //     new as its beginning, and what was accepted is written, but for the last window of a

@@ -34,6 +34,9 @@ type operation struct {
 	onlyNew bool       // the condition: none of the keys is there
 	version uint64
 	parts   [maxGroups]part // of a SEQUENTIAL batch, by group - 1
+
+	// each is an entry of a bundle: a batch of its own, without a command.
+	each []*operation
 }
 
 type kind byte
@@ -42,6 +45,7 @@ const (
 	batch kind = iota
 	readKeys
 	scanKeys
+	bundle
 )
 
 // write is what a batch does to a key.
@@ -82,6 +86,11 @@ func (o *operation) String() string {
 		what = fmt.Sprintf("%s read of set %d after %d: %v of %v", levelName(o.level), o.set, o.after, o.values, o.asked)
 	case scanKeys:
 		what = fmt.Sprintf("scan of set %d: %v", o.set, o.values)
+	case bundle:
+		what = fmt.Sprintf("bundle %s of set %d after %d", o.id, o.set, o.after)
+		for _, one := range o.each {
+			what += fmt.Sprintf(", %s at %d: %v", one.outcome, one.version, one.writes)
+		}
 	case batch:
 		what = fmt.Sprintf("%s batch %s of set %d after %d: %v", levelName(o.level), o.id, o.set, o.after, o.writes)
 		if o.onlyIf != nil {

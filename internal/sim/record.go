@@ -48,6 +48,10 @@ func (g *group) note(n *node, e *replica.Committed, cmd *wire.Command, result *a
 	case wire.Resolve:
 		at = n.w.decided[cmd.RequestID]
 	}
+	var each map[string]uint64 // versions
+	if cmd.Kind == wire.Bundle {
+		each = versionsOf(cmd, result)
+	}
 	wrote := false
 	for i := range n.out.Ops {
 		op := &n.out.Ops[i]
@@ -56,6 +60,9 @@ func (g *group) note(n *node, e *replica.Committed, cmd *wire.Command, result *a
 		}
 		wrote = true
 		key, history := string(op.Key), g.history[string(op.Key)]
+		if each != nil {
+			version = each[key]
+		}
 		if len(history) > 0 && version <= history[len(history)-1].version {
 			n.w.fail("group %d writes key %q at version %d after version %d", g.id, key, version, history[len(history)-1].version)
 		}

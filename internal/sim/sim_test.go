@@ -68,7 +68,7 @@ func TestSameSeedIsTheSameWorld(t *testing.T) {
 }
 
 // likely are seeds that have found the rarer mutants: they are tried first.
-var likely = map[Mutant]uint64{LoseVote: 225, StatusByWallClock: 265}
+var likely = map[Mutant]uint64{ReplyBeforeSync: 55, LoseVote: 541, StatusByWallClock: 103}
 
 // TestMutantsAreFound: a driver that is broken in one way is found out within some seeds.
 func TestMutantsAreFound(t *testing.T) {
