@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 func testConfig(dir string) config.Config {
 	cfg := config.Default()
 	cfg.DataDir, cfg.Store = dir, "memory"
+	cfg.Log.MaxBytes, cfg.Disk.BallastBytes = 64<<20, 1<<20
 	cfg.GRPCAddr, cfg.HTTPAddr, cfg.AdminAddr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	return cfg
 }
