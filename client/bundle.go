@@ -61,7 +61,7 @@ func (c *Client) sendWrites(b *bundle, l *lane, level sheaf.Consistency, route i
 func takeApart(err error) bool {
 	switch sheaf.CodeOf(err) {
 	case sheaf.InvalidBatch, sheaf.BatchTooLarge, sheaf.MethodNotAllowed:
-		return err != nil
+		return true
 	}
 	return false
 }
@@ -115,7 +115,8 @@ func (b *bundle) takeOutcomes(id sheaf.RequestID, answer []byte) error {
 				if !ok {
 					return false
 				}
-				if !r.decided {
+				// What may be applied is told as that, whatever became of the others.
+				if !r.decided && (open == nil || sheaf.CodeOf(r.err) == sheaf.OutcomeUnknown) {
 					open = refused
 				}
 			}

@@ -69,6 +69,26 @@ func TestWhatIsUndecidedAtTheEndIsAnError(t *testing.T) {
 }
 
 // TestOneBadWriteDoesNotFailItsNeighbours: the bundle is taken apart.
+// TestWhatMayBeAppliedIsToldAsThat, whatever is known of those beside it.
+func TestWhatMayBeAppliedIsToldAsThat(t *testing.T) {
+	node := &fakeNode{
+		putall: []writeLine{slowly(time.Millisecond, applied(7))},
+		bundle: func(n int, req *sheafv1.PutBundleRequest) (*sheafv1.PutBundleResponse, error) {
+			if n > 0 {
+				return nil, refusal(sheaf.RateLimited, retryInfo(time.Hour))
+			}
+			resp, err := everyEntry(n, req)
+			resp.Outcomes[0], resp.Outcomes[1] = told(sheaf.OutcomeUnknown), told(sheaf.NotLeader)
+			return resp, err
+		},
+	}
+	inBubble(t, node, func(t *testing.T, c *Client) {
+		if got := putMany(t.Context(), c, 3); sheaf.CodeOf(got[0].err) != sheaf.OutcomeUnknown {
+			t.Errorf("got %v", got[0].err)
+		}
+	}, WithTimeout(10*time.Second))
+}
+
 func TestOneBadWriteDoesNotFailItsNeighbours(t *testing.T) {
 	node := &fakeNode{
 		putall: []writeLine{slowly(time.Millisecond, func(_ context.Context, _ *fakeNode, req *sheafv1.PutAllRequest) (*sheafv1.PutAllResponse, error) {

@@ -48,6 +48,7 @@ type PutStream struct {
 	room         chan struct{}
 	patience     *time.Timer
 
+	turn   chan struct{} // holds a token of the Put that is next to have room
 	wake   chan struct{} // holds one token when there may be something to send
 	opened chan struct{} // closed when a node has granted a window
 	ended  chan struct{} // closed when run has returned
@@ -99,7 +100,7 @@ func (c *Client) PutStream(ctx context.Context, opts ...WriteOption) (*PutStream
 	}
 	s := &PutStream{
 		c: c, defaults: slices.Clone(opts), noRetry: o.noRetry, most: o.streamBytes,
-		wake: make(chan struct{}, 1), opened: make(chan struct{}), ended: make(chan struct{}),
+		turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), opened: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if s.most == 0 {
 		s.most = defaultStreamBytes
@@ -165,6 +166,13 @@ func (s *PutStream) encode(entries []sheaf.Entry, opts []WriteOption) (*Pending,
 
 // enqueue waits for room and puts the batch behind all others.
 func (s *PutStream) enqueue(ctx context.Context, p *Pending) error {
+	select { // who waits for room is not passed by those who need less
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-s.ended:
+	case <-ctx.Done():
+		return noRoom(ctx)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
@@ -187,7 +195,7 @@ func (s *PutStream) enqueue(ctx context.Context, p *Pending) error {
 		case <-s.ended:
 		case <-ctx.Done():
 			s.mu.Lock()
-			return &sheaf.Error{Code: sheaf.NotProposed, Op: streamOp, Err: ctx.Err(), Detail: "the caller's time was over before there was room in the stream's window"}
+			return noRoom(ctx)
 		}
 		s.mu.Lock()
 	}
@@ -197,6 +205,10 @@ func (s *PutStream) enqueue(ctx context.Context, p *Pending) error {
 		s.resetPatience(true)
 	}
 	return nil
+}
+
+func noRoom(ctx context.Context) error {
+	return &sheaf.Error{Code: sheaf.NotProposed, Op: streamOp, Err: ctx.Err(), Detail: "the caller's time was over before there was room in the stream's window"}
 }
 
 // resetPatience begins to wait for an answer anew, or ends the wait.

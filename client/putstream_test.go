@@ -308,6 +308,47 @@ func TestAStreamStaysWithinItsWindow(t *testing.T) {
 	})
 }
 
+// TestALargeBatchIsNotPassedBySmallOnes that would fit while it waits.
+func TestALargeBatchIsNotPassedBySmallOnes(t *testing.T) {
+	var let chan struct{} // of the bubble
+	node := &fakeNode{putstream: func(_ int, stream putStreamServer) error {
+		grant(stream)
+		for {
+			req, err := stream.Recv()
+			if err != nil {
+				return nil //nolint:nilerr // its end
+			}
+			<-let
+			answer(stream, req, 1)
+		}
+	}}
+	inBubble(t, node, func(t *testing.T, c *Client) {
+		let = make(chan struct{})
+		s := openPutStream(t, c, WithStreamWindow(200))
+		order := make(chan string, 4)
+		for _, key := range []string{"first", "large", "small"} {
+			size := 1
+			if key == "large" {
+				size = 1000
+			}
+			go func() {
+				if _, err := s.Put(t.Context(), []sheaf.Entry{{Key: []byte(key), Value: make([]byte, size)}}); err != nil {
+					t.Error(err)
+				}
+				order <- key
+			}()
+			synctest.Wait()
+		}
+		close(let)
+		if got := <-order + " " + <-order + " " + <-order; got != "first large small" {
+			t.Errorf("taken in the order %s", got)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestPutWaitsForRoomNoLongerThanItsCaller(t *testing.T) {
 	node := &fakeNode{putstream: func(_ int, stream putStreamServer) error {
 		grant(stream)

@@ -46,7 +46,8 @@ const watchTokenKey = "sheaf-watch-token"
 // the two, and no change comes that the picture has already. Together they make, at every
 // moment after SyncComplete, what the keys have been at some time, and later than before; except
 // that of a hash-table store a key that was written and deleted while the picture was taken may
-// come up once more, and go.
+// come up once more, and go, and one that expired then and was written again may go once more, and
+// come.
 //
 // The picture is taken group by group, so a batch over several groups may be in it in part; the rest
 // of it is then an event. When the watch falls behind what is kept, or the scan breaks, it begins
@@ -62,7 +63,10 @@ func (c *Client) Sync(ctx context.Context, prefix []byte) iter.Seq2[Update, erro
 			if s.enough {
 				return
 			}
-			if sheaf.CodeOf(err) != sheaf.Compacted || !s.pause(ctx) {
+			if sheaf.CodeOf(err) == sheaf.Compacted {
+				err = s.pause(ctx)
+			}
+			if err != nil {
 				yield(Update{}, err)
 				return
 			}
@@ -88,7 +92,13 @@ type syncing struct {
 // cut takes out of an event what the picture has already. Of a key whose first change is newer than the
 // picture all that come later are too.
 func (s *syncing) cut(e *Event) {
-	if s.versions == nil || e.Version == 0 {
+	if s.versions == nil {
+		return
+	}
+	if e.Version == 0 { // whether it is before the picture is not known: then what wrote the key again comes too
+		for i := range e.Changes {
+			delete(s.versions, xxh3.Hash(e.Changes[i].Key))
+		}
 		return
 	}
 	e.Changes = slices.DeleteFunc(e.Changes, func(change Change) bool {
@@ -107,15 +117,15 @@ func (s *syncing) put(u Update) bool {
 }
 
 // pause keeps a reader that never keeps up from doing nothing but begin.
-func (s *syncing) pause(ctx context.Context) bool {
+func (s *syncing) pause(ctx context.Context) error {
 	s.restarts++
 	wait := time.NewTimer(s.c.retry.delay(s.restarts, 0, rand.Float64()))
 	defer wait.Stop()
 	select {
 	case <-wait.C:
-		return true
+		return nil
 	case <-ctx.Done():
-		return false
+		return &sheaf.Error{Code: sheaf.NotProposed, Op: "sync", Err: ctx.Err(), Detail: "the caller's time was over before another picture was taken"}
 	}
 }
 
@@ -133,9 +143,8 @@ func (s *syncing) once(ctx context.Context) error {
 			w := watch{request: sheafv1.WatchRequest{Prefix: s.prefix, Token: token}}
 			s.complete = true
 			call.attempts, call.patient = 0, call.policy.MaxAttempts > 1
-			marks := 0
 			w.progress = func(string) {
-				if marks++; marks > 1 { // the first is where the watch begins
+				if w.marks > 1 { // a stream's first is where that begins
 					s.versions = nil
 				}
 			}

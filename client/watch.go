@@ -104,6 +104,7 @@ func (c *Client) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, err
 type watch struct {
 	request  sheafv1.WatchRequest
 	progress func(token string)
+	marks    int // of this stream
 	// event has what has come of a batch.
 	event    Event
 	typeURLs map[string]string
@@ -129,7 +130,8 @@ var watchDesc = grpc.StreamDesc{StreamName: "Watch", ServerStreams: true}
 func (w *watch) stream(ctx context.Context, conn *grpc.ClientConn, call *call, take func(Event) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w.event = Event{}
+	w.event, w.marks = Event{}, 0
+	begun := time.Now()
 	stream, err := conn.NewStream(ctx, &watchDesc, sheafv1.KVService_Watch_FullMethodName, grpc.ForceCodecV2(codec{}))
 	if err != nil {
 		return err
@@ -148,8 +150,12 @@ func (w *watch) stream(ctx context.Context, conn *grpc.ClientConn, call *call, t
 			}
 			return err
 		}
-		call.attempts, call.patient = 0, call.policy.MaxAttempts > 1
+		call.patient = call.policy.MaxAttempts > 1
 		done, more, ok := w.read(msg.answer)
+		// A mark is also what a stream opens with, of which there may be one after another.
+		if done || more || time.Since(begun) > call.policy.MaxDelay {
+			call.attempts = 0
+		}
 		switch {
 		case !ok:
 			return &sheaf.Error{Code: sheaf.Internal, Op: "watch", Detail: "the node's message is malformed"}
@@ -163,6 +169,7 @@ func (w *watch) stream(ctx context.Context, conn *grpc.ClientConn, call *call, t
 				return nil
 			}
 		case w.event.Token != "":
+			w.marks++
 			w.request.Token, w.request.Oldest = w.event.Token, false
 			if w.progress != nil {
 				w.progress(w.event.Token)
@@ -183,8 +190,7 @@ func (w *watch) read(msg []byte) (done, more, ok bool) {
 		}
 		rest = rest[n:]
 	}
-	had := len(e.Changes)
-	if had == 0 {
+	if len(e.Changes) == 0 {
 		e.Changes = make([]Change, 0, changes)
 	}
 	ok = eachField(msg, func(f field, data []byte, number uint64) bool {

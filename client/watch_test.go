@@ -86,6 +86,21 @@ func TestAWatchGoesOnBehindTheLastWholeBatch(t *testing.T) {
 	})
 }
 
+// TestAWatchThatBreaksAtOnceComesAgainLessAndLessOften, though it began each time.
+func TestAWatchThatBreaksAtOnceComesAgainLessAndLessOften(t *testing.T) {
+	node := &watchScript{}
+	node.lines = append(node.lines, sends(refusal(sheaf.Draining), &sheafv1.WatchResponse{Token: "t0"}))
+	node.inBubble(t, func(t *testing.T, c *Client) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for range c.Watch(ctx, WatchOptions{}) {
+		}
+		if n := len(node.asked); n < 30 || n > 150 { // with at most a second between
+			t.Errorf("%d streams in a minute", n)
+		}
+	})
+}
+
 // TestAWatchThatNeverBeganEndsAsOtherCallsDo: nobody waits for ever for an address that is wrong.
 func TestAWatchThatNeverBeganEndsAsOtherCallsDo(t *testing.T) {
 	node := &watchScript{}

@@ -86,6 +86,9 @@ func (c *Cache) await(ctx context.Context, prefix, valueKey, leaseKey string) (v
 		if err != nil {
 			return nil, false, err
 		}
+		if update.Step == client.SyncRestart {
+			leased = false
+		}
 		for _, item := range update.Items {
 			if string(item.Key) == valueKey {
 				return item.Value, true, nil

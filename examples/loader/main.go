@@ -4,7 +4,7 @@
 // key column, whose value is the row as a JSON object. Loading the same file again changes nothing
 // but versions, so whatever went wrong, the remedy is to load it again.
 //
-// It does not resume: see `sheaf import` for a loader with progress, other formats and dry runs.
+// It does not resume: see `sheaf import` for a loader with progress and other formats.
 package main
 
 import (

@@ -156,6 +156,15 @@ func (f importFlags) again(records int) string {
 			command = append(command, "--"+flag.name, shellQuote(flag.value))
 		}
 	}
+	if f.level.Consistency != sheaf.Linearizable {
+		command = append(command, "--consistency "+f.level.String())
+	}
+	if f.skipBad {
+		command = append(command, "--skip-bad")
+	}
+	if f.strict {
+		command = append(command, "--strict")
+	}
 	return strings.Join(append(command, fmt.Sprintf("--skip %d", records)), " ")
 }
 

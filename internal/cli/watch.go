@@ -49,7 +49,11 @@ COMPACTED. With --current it begins anew instead.`,
 			err = w.follow(ctx, node, o)
 		}
 		if err != nil && w.token != "" {
-			fmt.Fprintf(a.stderr, "sheaf watch --token %s goes on from here\n", w.token)
+			from := "--token " + w.token
+			if prefix != "" {
+				from = "--prefix " + shellQuote(prefix) + " " + from
+			}
+			fmt.Fprintf(a.stderr, "sheaf watch %s goes on from here\n", from)
 		}
 		return err
 	})

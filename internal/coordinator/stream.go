@@ -19,6 +19,8 @@ import (
 //   - A batch that ended in a way that its caller will send it again keeps its keys: what comes
 //     behind it and shares one is refused too, until it has come again. Otherwise the second
 //     of two batches could be applied first.
+//   - All batches have one level: at EVENTUAL a batch has ended when it is accepted, and one at
+//     another level would pass it.
 //
 // A batch that was refused for good, or whose caller does not come again with it, is no
 // matter of the stream's: who gives one up goes on with other keys, or with another Stream.
@@ -37,6 +39,8 @@ type Stream struct {
 	// full is set when there are too many of them: the stream takes nothing more.
 	full error
 	last uint64
+	// level is that of the first batch.
+	level sheaf.Consistency
 }
 
 // What bounds a stream, beside the bytes that its face counts.
@@ -94,8 +98,15 @@ func (s *Stream) Begin(ctx context.Context, f *Flight) error {
 	if s.full != nil {
 		return s.full
 	}
-	s.last++
+	if s.last++; s.last == 1 {
+		s.level = f.Request.Consistency
+	}
 	f.number, f.order = s.last, s.last
+	if f.Request.Consistency != s.level {
+		f.err = sheaf.Invalid("consistency", "is %s, and that of this stream's first batch %s: what is accepted at one level is not in order with what is written at another, so open a stream for each", f.Request.Consistency, s.level)
+		close(f.done)
+		return nil
+	}
 	if len(s.owed) > 0 {
 		if err := s.behindOwed(f); err != nil {
 			f.err, f.again = err, true
@@ -108,6 +119,21 @@ func (s *Stream) Begin(ctx context.Context, f *Flight) error {
 	s.flying[short(f.number)] = f
 	go s.run(ctx, f)
 	return nil
+}
+
+// Refuse takes the place of Begin for a batch that is refused before it could begin. Where the error
+// says that it is to come again, what shares a key with it waits for that, as for any other.
+func (s *Stream) Refuse(f *Flight, err error) {
+	f.done = make(chan struct{})
+	close(f.done)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last++
+	f.number, f.order = s.last, s.last
+	if f.err, f.again = err, toComeAgain(err); f.again {
+		_ = s.behindOwed(f) // it keeps the place that it had
+		s.owe(f)
+	}
 }
 
 // Wait returns what became of the batch.

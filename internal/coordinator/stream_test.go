@@ -96,15 +96,26 @@ func newStreamRig(t *testing.T) *streamRig {
 // begin starts a batch of the keys that are given as words.
 func (r *streamRig) begin(id, keys string) *Flight {
 	r.t.Helper()
-	var raw []byte
-	for key := range strings.FieldsSeq(keys) {
-		raw = wire.AppendEntry(raw, &wire.Entry{Key: []byte(key), Value: []byte("v")})
-	}
-	f := &Flight{Request: wire.PutAll{RequestID: id, Entries: wire.Canonical(raw)}}
+	f := r.flight(id, keys)
 	if err := r.stream.Begin(r.t.Context(), f); err != nil {
 		r.t.Fatal(err)
 	}
 	return f
+}
+
+func (r *streamRig) refuse(id, keys string, code sheaf.Code) {
+	r.t.Helper()
+	f := r.flight(id, keys)
+	r.stream.Refuse(f, &sheaf.Error{Code: code})
+	r.wait(f, code)
+}
+
+func (r *streamRig) flight(id, keys string) *Flight {
+	var raw []byte
+	for key := range strings.FieldsSeq(keys) {
+		raw = wire.AppendEntry(raw, &wire.Entry{Key: []byte(key), Value: []byte("v")})
+	}
+	return &Flight{Request: wire.PutAll{RequestID: id, Entries: wire.Canonical(raw)}}
 }
 
 func (r *streamRig) wait(f *Flight, code sheaf.Code) {
@@ -154,6 +165,39 @@ func TestNothingPassesABatchThatIsToComeAgain(t *testing.T) {
 	}
 	if diff := cmp.Diff("1 4 1 2 3", r.group.order()); diff != "" {
 		t.Errorf("begun (-want +got):\n%s", diff)
+	}
+}
+
+// TestNothingPassesABatchThatCouldNotBegin.
+func TestNothingPassesABatchThatCouldNotBegin(t *testing.T) {
+	r := newStreamRig(t)
+	r.refuse("1", "a", sheaf.RateLimited)
+	r.wait(r.begin("2", "a b"), sheaf.Contention)
+	r.refuse("1", "a", sheaf.RateLimited) // again, in the same place
+	r.wait(r.begin("2", "a b"), sheaf.Contention)
+	for _, again := range []struct{ id, keys string }{{"1", "a"}, {"2", "a b"}} {
+		f := r.begin(again.id, again.keys)
+		r.group.end(t, again.id, nil)
+		r.wait(f, "")
+	}
+	r.refuse("3", "a", sheaf.InvalidBatch) // for good
+	f := r.begin("4", "a")
+	r.group.end(t, "4", nil)
+	r.wait(f, "")
+}
+
+func TestAStreamHasOneLevel(t *testing.T) {
+	r := newStreamRig(t)
+	first := r.begin("1", "a")
+	r.group.end(t, "1", nil)
+	r.wait(first, "")
+	for level, want := range map[sheaf.Consistency]sheaf.Code{sheaf.Sequential: sheaf.InvalidBatch, sheaf.Eventual: sheaf.InvalidBatch} {
+		f := r.flight(level.String(), "x")
+		f.Request.Consistency = level
+		if err := r.stream.Begin(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		r.wait(f, want)
 	}
 }
 

@@ -108,9 +108,12 @@ func streamHeader(core *coordinator.Coordinator) metadata.MD {
 func (s *Server) reserveWindow(c *call) (int64, error) {
 	now, limit := s.cfg.Gate.InFlight()
 	least := min(streamWindowLeast, limit/streamLeastPart)
-	window := max(least, min(streamWindowMost, (limit-now)/streamWindowPart))
+	// What no batch may have is announced, and refused by name, before it is sent.
+	most := int64(s.cfg.Limits.BatchBytes) + requestOverheadBytes
+	least = min(least, most)
+	window := min(max(least, min(streamWindowMost, (limit-now)/streamWindowPart)), most)
 	announced := announcedSize(c.stream.Context())
-	switch most := int64(s.cfg.Limits.BatchBytes) + requestOverheadBytes; {
+	switch {
 	case announced > most:
 		return 0, tooLarge(announced, s.cfg.Limits)
 	case announced > window:

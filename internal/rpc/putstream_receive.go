@@ -57,15 +57,10 @@ func (p *putStream) take(b *streamed) error {
 // begin decodes a batch and has it written.
 func (p *putStream) begin(b *streamed) (err error) {
 	limits, req := p.server.cfg.Limits, &b.flight.Request
+	*req, err = wire.DecodePutAll(b.frame.buffer.Bytes(), limits)
 	if b.size > int64(limits.BatchBytes)+requestOverheadBytes {
 		return tooLarge(b.size, limits)
 	}
-	if b.size > p.window {
-		if b.extra, err = p.reserveExtra(b.size - p.window); err != nil {
-			return err
-		}
-	}
-	*req, err = wire.DecodePutAll(b.frame.buffer.Bytes(), limits)
 	if err != nil {
 		return err
 	}
@@ -73,6 +68,12 @@ func (p *putStream) begin(b *streamed) (err error) {
 	b.flight.Stages.Since(telemetry.Decode, b.began)
 	if req.RequestID == "" {
 		return sheaf.Errorf(sheaf.RequestIDRequired, "every batch of a stream needs a request ID: set request_id, and repeat it when the batch is sent again")
+	}
+	if b.size > p.window {
+		if b.extra, err = p.reserveExtra(b.size - p.window); err != nil {
+			p.batches.Refuse(&b.flight, err)
+			return err
+		}
 	}
 	p.advise(req.Entries.Len(), len(req.Entries.Raw()))
 	return p.batches.Begin(p.ctx, &b.flight)

@@ -227,6 +227,39 @@ func TestABatchLargerThanTheWindowIsTakenAlone(t *testing.T) {
 	}
 }
 
+// TestABatchThatFindsNoMemoryIsNotPassed by one behind it with the same key.
+func TestABatchThatFindsNoMemoryIsNotPassed(t *testing.T) {
+	r := newStreamRig(t, &sink{}, 1<<20, defaultStreamTimes)
+	stream, window := r.open(t)
+	free := takeAll(r.gate)
+	for _, b := range []struct {
+		id    string
+		bytes int
+		want  sheaf.Code
+	}{{"1", int(window) + 1000, sheaf.RateLimited}, {"2", 10, sheaf.Contention}} {
+		send(t, stream, request(b.id, "k", b.bytes))
+		if got, err := stream.Recv(); err != nil || got.RequestId != b.id || !strings.Contains(string(got.Status), string(b.want)) {
+			t.Errorf("batch %s: %v, %v: want %s", b.id, got, err, b.want)
+		}
+	}
+	free()
+	if err := stream.CloseSend(); err != nil {
+		t.Error(err)
+	}
+	endsWith(t, stream, codes.OK, "")
+}
+
+// takeAll leaves no memory to others until free is called.
+func takeAll(gate *admission.Gate) (free func()) {
+	var took int64
+	for step := int64(1 << 30); step > 0; step /= 2 {
+		for gate.Reserve(step) == nil {
+			took += step
+		}
+	}
+	return func() { gate.Release(took) }
+}
+
 func TestAnAnnouncedSizeIsGrantedAsTheWindow(t *testing.T) {
 	r := newStreamRig(t, &sink{}, 256<<20, defaultStreamTimes)
 	if _, window := r.open(t, sizeHeader, fmt.Sprint(40<<20)); window != 40<<20 {

@@ -93,7 +93,9 @@ func (im *lines) cut() *imported {
 // begin has a batch written, once there is room for it.
 func (im *lines) begin(b *imported) {
 	if b.refused == nil {
-		b.refused = im.flying.enter(im.x, b.size)
+		if b.refused = im.flying.enter(im.x, b.size); b.refused != nil {
+			im.stream.Refuse(&b.flight, b.refused)
+		}
 	}
 	if b.refused != nil {
 		b.size = 0

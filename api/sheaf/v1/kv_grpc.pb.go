@@ -53,7 +53,7 @@ type KVServiceClient interface {
 	// all or nothing by itself and has a request ID of its own. Batches that have a key in
 	// common are applied in the order sent; others may be applied side by side. A client
 	// must not have more than the granted window of bytes sent and not answered, except
-	// for a single batch that is larger than it.
+	// for a single batch that is larger than it. All batches have the level of the first.
 	PutStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PutStreamRequest, PutStreamResponse], error)
 	// PutBundle writes many independent batches of one entry each in one round trip, each
 	// with its own outcome: a condition that fails refuses its own entry only. Entries of
@@ -183,7 +183,7 @@ type KVServiceServer interface {
 	// all or nothing by itself and has a request ID of its own. Batches that have a key in
 	// common are applied in the order sent; others may be applied side by side. A client
 	// must not have more than the granted window of bytes sent and not answered, except
-	// for a single batch that is larger than it.
+	// for a single batch that is larger than it. All batches have the level of the first.
 	PutStream(grpc.BidiStreamingServer[PutStreamRequest, PutStreamResponse]) error
 	// PutBundle writes many independent batches of one entry each in one round trip, each
 	// with its own outcome: a condition that fails refuses its own entry only. Entries of
