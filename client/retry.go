@@ -284,6 +284,9 @@ func (call *call) interrupted(ctx context.Context, failure *sheaf.Error) error {
 		code, known = sheaf.OutcomeUnknown, "the batch may be applied or not"
 	}
 	cause := ctx.Err()
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		cause = context.DeadlineExceeded // a time of the client's own was over
+	}
 	ended := "the caller's time was over"
 	if errors.Is(cause, context.Canceled) {
 		ended = "the caller gave up"

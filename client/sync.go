@@ -55,9 +55,9 @@ const watchTokenKey = "sheaf-watch-token"
 // there was a whole picture it waits for nodes that are away as long as ctx allows.
 func (c *Client) Sync(ctx context.Context, prefix []byte) iter.Seq2[Update, error] {
 	return func(yield func(Update, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, begun, cancel := c.untilBegun(ctx)
 		defer cancel()
-		s := syncing{c: c, prefix: prefix, yield: func(u Update) bool { return yield(u, nil) }}
+		s := syncing{c: c, prefix: prefix, begun: begun, yield: func(u Update) bool { return yield(u, nil) }}
 		for {
 			err := s.once(ctx)
 			if s.enough {
@@ -79,6 +79,7 @@ type syncing struct {
 	c        *Client
 	prefix   []byte
 	yield    func(Update) bool
+	begun    func()
 	enough   bool // yield has said so
 	complete bool // there was a whole picture
 	// versions are those of the picture's keys, by their hashes, until it is known that all changes are
@@ -140,7 +141,7 @@ func (s *syncing) once(ctx context.Context) error {
 			return nil
 		}
 		if err == nil {
-			w := watch{request: sheafv1.WatchRequest{Prefix: s.prefix, Token: token}}
+			w := watch{request: sheafv1.WatchRequest{Prefix: s.prefix, Token: token}, begun: s.begun}
 			s.complete = true
 			call.attempts, call.patient = 0, call.policy.MaxAttempts > 1
 			w.progress = func(string) {
@@ -172,6 +173,7 @@ func (s *syncing) picture(ctx context.Context, kv sheafv1.KVServiceClient) (toke
 	if header, err = stream.Header(); err != nil {
 		return "", err
 	}
+	s.begun()
 	tokens := header.Get(watchTokenKey)
 	if len(tokens) == 0 { // then Recv says why
 		if _, err := stream.Recv(); err != nil && err != io.EOF {

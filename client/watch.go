@@ -83,14 +83,15 @@ func (e *Event) DecodeInto(batch *anybatch.Batch) error {
 // batches are missing: see [Client.Sync].
 //
 // A watch that breaks, or whose node shuts down, goes on by itself where it was, at another node if
-// there is one, for as long as ctx allows; only one that has not begun yet ends as other calls do, and
-// with a policy of one attempt all do. Each loop over the result is a new watch, which begins where
+// there is one, for as long as ctx allows; only one that has not begun yet ends as other calls do, after
+// [WithTimeout] at the latest, and with a policy of one attempt all do. Each loop over the result is a new watch, which begins where
 // o says.
 func (c *Client) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, begun, cancel := c.untilBegun(ctx)
 		defer cancel() // ends the stream when the caller breaks off
 		w := watch{
+			begun:    begun,
 			request:  sheafv1.WatchRequest{Prefix: o.Prefix, Token: o.Token, Oldest: o.Oldest, ProgressMs: uint32(milliseconds(o.ProgressEvery))},
 			progress: o.Progress,
 		}
@@ -100,10 +101,22 @@ func (c *Client) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, err
 	}
 }
 
+// untilBegun is a context that ends when the time of a single call is over (see [WithTimeout]), unless
+// begun is called before.
+func (c *Client) untilBegun(ctx context.Context) (bounded context.Context, begun, cancel func()) {
+	bounded, end := context.WithCancelCause(ctx)
+	patience := time.AfterFunc(c.timeout, func() { end(context.DeadlineExceeded) })
+	return bounded, func() { patience.Stop() }, func() {
+		patience.Stop()
+		end(nil)
+	}
+}
+
 // watch is where a Watch stands.
 type watch struct {
 	request  sheafv1.WatchRequest
 	progress func(token string)
+	begun    func()
 	marks    int // of this stream
 	// event has what has come of a batch.
 	event    Event
@@ -150,6 +163,7 @@ func (w *watch) stream(ctx context.Context, conn *grpc.ClientConn, call *call, t
 			}
 			return err
 		}
+		w.begun()
 		call.patient = call.policy.MaxAttempts > 1
 		done, more, ok := w.read(msg.answer)
 		// A mark is also what a stream opens with, of which there may be one after another.

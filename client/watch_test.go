@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -103,18 +104,28 @@ func TestAWatchThatBreaksAtOnceComesAgainLessAndLessOften(t *testing.T) {
 
 // TestAWatchThatNeverBeganEndsAsOtherCallsDo: nobody waits for ever for an address that is wrong.
 func TestAWatchThatNeverBeganEndsAsOtherCallsDo(t *testing.T) {
-	node := &watchScript{}
-	node.lines = append(node.lines, sends(refusal(sheaf.Draining)))
-	node.inBubble(t, func(t *testing.T, c *Client) {
-		for _, err := range c.Watch(t.Context(), WatchOptions{}) {
-			if sheaf.CodeOf(err) != sheaf.Draining {
-				t.Errorf("ended with %v", err)
-			}
-		}
-		if len(node.asked) != c.retry.MaxAttempts {
-			t.Errorf("%d attempts", len(node.asked))
-		}
-	})
+	for name, line := range map[string]watchLine{
+		"refused": sends(refusal(sheaf.Draining)),
+		"silence": func(stream grpc.ServerStreamingServer[sheafv1.WatchResponse]) error {
+			<-stream.Context().Done()
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			node := &watchScript{lines: []watchLine{line}}
+			node.inBubble(t, func(t *testing.T, c *Client) {
+				start := time.Now()
+				for _, err := range c.Watch(t.Context(), WatchOptions{}) {
+					if !errors.Is(err, context.DeadlineExceeded) || sheaf.CodeOf(err) != sheaf.NotProposed || name == "refused" && !errors.Is(err, sheaf.Draining) {
+						t.Errorf("ended with %v", err)
+					}
+				}
+				if took := time.Since(start); took != DefaultTimeout {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
 }
 
 // TestAWatchEndsWithItsContext, and when its caller breaks off.

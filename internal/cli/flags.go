@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -77,4 +79,19 @@ func (s *sizeFlag) Set(text string) error {
 	n, err := config.ParseSize(text)
 	*s = sizeFlag(n)
 	return err
+}
+
+// asGiven is a command with the flags that it was given, but for some.
+func asGiven(command *cobra.Command, without ...string) string {
+	words := []string{command.CommandPath()}
+	command.Flags().Visit(func(flag *pflag.Flag) {
+		switch {
+		case slices.Contains(without, flag.Name):
+		case flag.NoOptDefVal != "" && flag.Value.String() == flag.NoOptDefVal:
+			words = append(words, "--"+flag.Name)
+		default:
+			words = append(words, "--"+flag.Name+" "+shellQuote(flag.Value.String()))
+		}
+	})
+	return strings.Join(words, " ")
 }

@@ -21,6 +21,8 @@ type importFlags struct {
 	batchBytes             sizeFlag
 	inFlight, skip         int
 	skipBad, strict        bool
+	// asGiven is the command with all its flags but --skip.
+	asGiven string
 }
 
 // maxInFlight bounds --in-flight, and with it the memory of an import.
@@ -56,6 +58,7 @@ Ctrl-C stops behind the batches in flight and says how to go on.`,
 		if err := f.validate(); err != nil {
 			return err
 		}
+		f.asGiven = asGiven(command, "skip")
 		return a.runImport(ctx, node, f)
 	})
 }

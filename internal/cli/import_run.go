@@ -16,7 +16,7 @@ import (
 const maxNamedSkips = 20
 
 func (a *app) runImport(ctx context.Context, node peer, f importFlags) error {
-	from, total, closeSource, err := a.openSource(f)
+	from, total, closeSource, err := a.openSource(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -57,12 +57,12 @@ func (a *app) runImport(ctx context.Context, node peer, f importFlags) error {
 }
 
 // openSource opens what is to be loaded. total is its size in bytes, or -1.
-func (a *app) openSource(f importFlags) (from source, total int64, closeSource func() error, err error) {
+func (a *app) openSource(ctx context.Context, f importFlags) (from source, total int64, closeSource func() error, err error) {
 	if f.dir != "" {
 		return dirSource(f.dir), measureDir(f.dir), func() error { return nil }, nil
 	}
 	path := f.ndjson + f.csv // one of them is empty
-	r, closeSource, err := a.openInput(path)
+	r, closeSource, err := a.openInput(ctx, path)
 	if err != nil {
 		return nil, 0, nil, err
 	}
@@ -126,8 +126,11 @@ func (a *app) endImport(ctx context.Context, f importFlags, s summary, err error
 			code: exitCode(err), next: next,
 			err: fmt.Errorf("%s entries were written before it stopped: %w", humanCount(int64(s.Entries)), err),
 		}
-		if end.code == exitUsage {
+		switch row, _ := sheaf.CodeOf(err).Row(); {
+		case end.code == exitUsage:
 			end.next = "correct it, or leave bad lines out with --skip-bad; then " + next
+		case row.Code != "" && row.Retry != sheaf.RetrySameID && row.Retry != sheaf.RetryElsewhere:
+			end.next = fmt.Sprintf("correct what stands behind the first %s records; then %s", humanCount(int64(s.Records)), next)
 		}
 		return end
 	case ctx.Err() != nil && !s.Complete:
@@ -143,29 +146,7 @@ func (a *app) endImport(ctx context.Context, f importFlags, s summary, err error
 
 // again is the command that takes an import up where it stopped.
 func (f importFlags) again(records int) string {
-	command := []string{"sheaf import"}
-	for _, flag := range []struct{ name, value string }{
-		{"dir", f.dir},
-		{"ndjson", f.ndjson},
-		{"csv", f.csv},
-		{"key-column", f.keyColumn},
-		{"value-column", f.valueColumn},
-		{"prefix", f.prefix},
-	} {
-		if flag.value != "" {
-			command = append(command, "--"+flag.name, shellQuote(flag.value))
-		}
-	}
-	if f.level.Consistency != sheaf.Linearizable {
-		command = append(command, "--consistency "+f.level.String())
-	}
-	if f.skipBad {
-		command = append(command, "--skip-bad")
-	}
-	if f.strict {
-		command = append(command, "--strict")
-	}
-	return strings.Join(append(command, fmt.Sprintf("--skip %d", records)), " ")
+	return fmt.Sprintf("%s --skip %d", f.asGiven, records)
 }
 
 // shellQuote makes one word of a POSIX shell.

@@ -72,11 +72,11 @@ func (im *importer) run(ctx context.Context, from source) (summary, error) {
 func (im *importer) read(ctx context.Context, from source) (records int, complete bool, err error) {
 	for rec, err := range from {
 		switch {
+		case ctx.Err() != nil || im.hasFailed(): // who is interrupted may read half of a line
+			return im.next.beforeOr(records), false, nil
 		case err != nil:
 			im.send(ctx)
 			return records, false, err
-		case ctx.Err() != nil || im.hasFailed():
-			return im.next.beforeOr(records), false, nil
 		case records < im.skip:
 		case rec.bad != nil:
 			if err := im.onBad(rec); err != nil {

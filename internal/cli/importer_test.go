@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"strings"
 	"sync"
@@ -15,6 +16,39 @@ import (
 
 	"github.com/sheafdb/sheaf"
 )
+
+// TestASourceThatIsSilentEndsWithASignal, and what it had sent is known to the line.
+func TestASourceThatIsSilentEndsWithASignal(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	stdin, feed := io.Pipe()
+	defer feed.Close() //nolint:errcheck // it ends what reads
+	var to target
+	im := &importer{begin: to.begin, batchEntries: 2, batchBytes: 1 << 20, inFlight: 2}
+	done := make(chan summary)
+	go func() {
+		s, err := im.run(ctx, ndjsonSource(interruptible(ctx, stdin)))
+		if err != nil {
+			t.Error(err)
+		}
+		done <- s
+	}()
+	if _, err := io.WriteString(feed, "{\"key\":\"a\",\"value\":\"1\"}\n{\"key\":\"b\",\"value\":\"1\"}\n{\"key\":\"c\",\"value\":\"1\"}\n{\"ke"); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < 1000 && to.written() < 2; i++ {
+		time.Sleep(10 * time.Millisecond)
+	}
+	cancel()
+	if s := <-done; s.Complete || s.Records != 2 || s.Entries != 2 {
+		t.Errorf("%+v: want the two records that made a batch", s)
+	}
+}
+
+func (w *target) written() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.keys)
+}
 
 // target keeps what an importer writes.
 type target struct {

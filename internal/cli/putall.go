@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,7 +39,7 @@ For more than one batch's worth of entries there is "sheaf import".`,
 	write.register(command)
 	write.registerTTL()
 	return a.remote(command, callTimeout, func(ctx context.Context, node peer, _ []string) error {
-		entries, err := a.readBatch(file)
+		entries, err := a.readBatch(ctx, file)
 		if err != nil {
 			return err
 		}
@@ -59,8 +60,8 @@ For more than one batch's worth of entries there is "sheaf import".`,
 
 // readBatch reads all lines of an NDJSON file. No line may be bad: a batch is
 // written as it was meant, or not at all.
-func (a *app) readBatch(path string) ([]sheaf.Entry, error) {
-	from, closeFile, err := a.openInput(path)
+func (a *app) readBatch(ctx context.Context, path string) ([]sheaf.Entry, error) {
+	from, closeFile, err := a.openInput(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +70,8 @@ func (a *app) readBatch(path string) ([]sheaf.Entry, error) {
 	most := sheaf.DefaultLimits().BatchEntries
 	for rec, err := range ndjsonSource(from) {
 		switch {
+		case ctx.Err() != nil:
+			return nil, &exitError{code: exitInterrupted, err: errors.New("interrupted before the batch was whole: nothing was written")}
 		case err != nil:
 			return nil, err
 		case rec.bad != nil:
@@ -85,16 +88,27 @@ func (a *app) readBatch(path string) ([]sheaf.Entry, error) {
 	return entries, nil
 }
 
-// openInput opens a file, or standard input for "-".
-func (a *app) openInput(path string) (io.Reader, func() error, error) {
+// openInput opens a file, or standard input for "-", which is read until its end or ctx's.
+func (a *app) openInput(ctx context.Context, path string) (io.Reader, func() error, error) {
 	if path == "-" {
-		return a.stdin, func() error { return nil }, nil
+		return interruptible(ctx, a.stdin), func() error { return nil }, nil
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	return f, f.Close, nil
+}
+
+// interruptible is a reader that ends with ctx, also while nothing comes from a terminal or a pipe.
+func interruptible(ctx context.Context, from io.Reader) io.Reader {
+	in, out := io.Pipe()
+	go func() {
+		_, err := io.Copy(out, from)
+		_ = out.CloseWithError(err) // nil is the end; it never fails
+	}()
+	context.AfterFunc(ctx, func() { _ = in.CloseWithError(ctx.Err()) }) // it never fails
+	return in
 }
 
 // waterfallWidth is how many characters the whole call takes.

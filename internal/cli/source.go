@@ -45,7 +45,7 @@ const maxLineBytes = 100 << 20
 // own.
 func ndjsonSource(r io.Reader) source {
 	return func(yield func(record, error) bool) {
-		lines := bufio.NewScanner(r)
+		lines := bufio.NewScanner(withoutBOM(r))
 		lines.Buffer(make([]byte, 64<<10), maxLineBytes)
 		number := 0
 		for lines.Scan() {
@@ -66,6 +66,16 @@ func ndjsonSource(r io.Reader) source {
 			yield(record{}, fmt.Errorf("read line %d: %w", number+1, err))
 		}
 	}
+}
+
+// withoutBOM leaves out the byte order mark that some programs for Windows write before UTF-8.
+func withoutBOM(r io.Reader) io.Reader {
+	const mark = "\xef\xbb\xbf"
+	buffer := bufio.NewReaderSize(r, readBytes)
+	if begin, _ := buffer.Peek(len(mark)); string(begin) == mark {
+		_, _ = buffer.Discard(len(mark)) // it is there
+	}
+	return buffer
 }
 
 // checked marks a record that no node would take, so that the record is named

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/sheafdb/sheaf"
@@ -18,7 +19,7 @@ import (
 // JSON object of strings in the order of the columns.
 func csvSource(r io.Reader, keyColumn, valueColumn string) source {
 	return func(yield func(record, error) bool) {
-		rows := newCSVRows(r)
+		rows := newCSVRows(withoutBOM(r))
 		t, err := readHeader(rows, keyColumn, valueColumn)
 		if err != nil {
 			yield(record{}, err)
@@ -35,7 +36,7 @@ func csvSource(r io.Reader, keyColumn, valueColumn string) source {
 			}
 			rec := record{line: row.line, bytes: row.bytes, bad: row.bad}
 			if rec.bad == nil {
-				rec.entry = t.entry(row.fields)
+				rec.entry, rec.bad = t.entry(row.fields)
 			}
 			if !yield(checked(rec), nil) {
 				return
@@ -59,13 +60,15 @@ func readHeader(rows *csvRows, keyColumn, valueColumn string) (csvTable, error) 
 	if err = cmp.Or(err, first.bad); err != nil {
 		return csvTable{}, fmt.Errorf("read the header row: %w", err)
 	}
-	first.fields[0] = bytes.TrimPrefix(first.fields[0], []byte("\xef\xbb\xbf")) // spreadsheets write a BOM
 	var header []string
 	for _, name := range first.fields {
 		header = append(header, string(name))
 	}
 	t := csvTable{value: -1}
 	for i, name := range header {
+		if strings.ContainsRune(name, '\r') {
+			return csvTable{}, fmt.Errorf("the column %q has a carriage return in its name: lines must end in LF or CR LF", name)
+		}
 		if slices.Index(header, name) != i {
 			return csvTable{}, fmt.Errorf("two columns are named %q: rename one", name)
 		}
@@ -92,16 +95,16 @@ func readHeader(rows *csvRows, keyColumn, valueColumn string) (csvTable, error) 
 }
 
 // entry makes one of a row. Its memory is the row's, or the table's until the next.
-func (t *csvTable) entry(row [][]byte) sheaf.Entry {
+func (t *csvTable) entry(row [][]byte) (entry sheaf.Entry, err error) {
 	if t.value >= 0 {
-		return sheaf.Entry{Key: row[t.key], Value: row[t.value]}
+		return sheaf.Entry{Key: row[t.key], Value: row[t.value]}, nil
 	}
-	t.room = t.appendRow(t.room[:0], row)
-	return sheaf.Entry{Key: row[t.key], Value: t.room}
+	t.room, err = t.appendRow(t.room[:0], row)
+	return sheaf.Entry{Key: row[t.key], Value: t.room}, err
 }
 
 // appendRow appends a row as a JSON object of strings.
-func (t *csvTable) appendRow(dst []byte, row [][]byte) []byte {
+func (t *csvTable) appendRow(dst []byte, row [][]byte) ([]byte, error) {
 	for i, cell := range row {
 		separator := byte(',')
 		if i == 0 {
@@ -109,13 +112,16 @@ func (t *csvTable) appendRow(dst []byte, row [][]byte) []byte {
 		}
 		dst = append(append(dst, separator), t.names[i]...)
 		dst = append(dst, ':')
-		if plain(cell) {
+		switch {
+		case plain(cell):
 			dst = append(append(append(dst, '"'), cell...), '"')
-		} else {
+		case utf8.Valid(cell):
 			dst = append(dst, quoteJSON(string(cell))...)
+		default:
+			return dst, fmt.Errorf("the column %s is not UTF-8, which a row as JSON must be: convert the file, or take one column as it is with --value-column", t.names[i])
 		}
 	}
-	return append(dst, '}')
+	return append(dst, '}'), nil
 }
 
 // plain says whether a text is its own JSON string.

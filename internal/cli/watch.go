@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -48,12 +49,19 @@ COMPACTED. With --current it begins anew instead.`,
 		} else {
 			err = w.follow(ctx, node, o)
 		}
-		if err != nil && w.token != "" {
-			from := "--token " + w.token
-			if prefix != "" {
-				from = "--prefix " + shellQuote(prefix) + " " + from
-			}
-			fmt.Fprintf(a.stderr, "sheaf watch %s goes on from here\n", from)
+		goOn := "" // from the last token
+		if w.token != "" {
+			goOn = fmt.Sprintf("go on from here with: %s --token %s", asGiven(command, "token", "oldest", "current", "limit"), w.token)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return &exitError{code: exitInterrupted, err: errors.New("interrupted"), next: goOn}
+		case sheaf.CodeOf(err) == sheaf.Compacted:
+			return &exitError{code: exitCode(err), err: err, next: "list what is there now and follow on from that with --current, or begin with what is kept with --oldest"}
+		case goOn != "":
+			return &exitError{code: exitCode(err), err: err, next: goOn}
 		}
 		return err
 	})

@@ -36,7 +36,8 @@ Generated from api/sheaf/v1/*.proto by ` + "`make docs`" + `; do not edit.
 
 This is the reference of Sheaf's gRPC API, package ` + "`sheaf.v1`" + `. Most of its calls are
 there over HTTP too, with the same fields as JSON: ` + "`POST /v1/putall`, `/v1/getall` and `/v1/deleteall`" + `,
-` + "`GET /v1/scan` and `/v1/watch`" + `. Keys and values are text there, or base64 in ` + "`key_b64` and\n`value_b64`" + `, and
+` + "`GET /v1/scan` and `/v1/watch`" + `; ` + "`POST /v1/import`" + ` takes an entry a line and answers with a line for
+each batch (see [guarantees](guarantees.md)). Keys and values are text there, or base64 in ` + "`key_b64` and\n`value_b64`" + `, and
 64-bit integers are strings ([examples/curl](../examples/curl), [examples/python](../examples/python)). Go programs use the
 [client](client.md). What the levels promise is in [guarantees.md](guarantees.md), every error in
 [errors.md](errors.md), every limit in [configuration.md](configuration.md); the words are those of the
