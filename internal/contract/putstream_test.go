@@ -126,11 +126,15 @@ func TestABatchOfAStreamIsABatch(t *testing.T) {
 	}
 	eventual := streamed("stream-eventual", "stream-eventual=1")
 	eventual.Consistency = sheafv1.Consistency_CONSISTENCY_EVENTUAL
-	if got := exchange(eventual); !got.Accepted || got.Version != 0 {
-		t.Errorf("at EVENTUAL: %v", got)
+	if got := refusedIn(t, exchange(eventual)); got.code != sheaf.InvalidBatch || !strings.Contains(got.detail, "open a stream for each") {
+		t.Errorf("at another level than the first: %+v", got)
 	}
 	if got := exchange(streamed("stream-good", "stream-good=1")); got.Version == 0 || len(got.Status) > 0 {
 		t.Errorf("after all that: %v", got)
+	}
+	stream = openPutStream(t, n)
+	if got := exchange(eventual); !got.Accepted || got.Version != 0 {
+		t.Errorf("at EVENTUAL: %v", got)
 	}
 }
 
