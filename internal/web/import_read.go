@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/sheafdb/sheaf"
@@ -54,6 +55,11 @@ func (im *lines) add(line []byte) error {
 	im.entry.d = d
 	if im.one, err = im.entry.next(im.one[:0]); err != nil {
 		return err
+	}
+	if _, err := wire.ParseEntries(im.one, im.a.cfg.Limits); err != nil { // of its batch it would name a place that nobody knows
+		e := *sheaf.AsError(err)
+		e.Detail = strings.TrimPrefix(strings.TrimPrefix(e.Detail, "entries[0]"), ".")
+		return &e
 	}
 	g := &im.next
 	if g.count > 0 && (int64(len(g.raw)+len(im.one)) > im.cutBytes() || g.has(im.entry.last)) {
