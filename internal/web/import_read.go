@@ -58,7 +58,7 @@ func (im *lines) add(line []byte) error {
 	}
 	if _, err := wire.ParseEntries(im.one, im.a.cfg.Limits); err != nil { // of its batch it would name a place that nobody knows
 		e := *sheaf.AsError(err)
-		e.Detail = strings.TrimPrefix(strings.TrimPrefix(e.Detail, "entries[0]"), ".")
+		e.Detail = strings.TrimLeft(strings.TrimPrefix(e.Detail, "entries[0]"), ".: ")
 		return &e
 	}
 	g := &im.next

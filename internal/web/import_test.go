@@ -121,7 +121,7 @@ func TestAnImportNamesTheLineThatIsWrong(t *testing.T) {
 		{"two on a line", `{"key":"x","value":"1"} {"key":"y","value":"1"}`, "2: INVALID_BATCH: line 6: body: is not JSON"},
 		{"no time to live", `{"key":"x","value":"1","ttl_ms":"-5"}`, "2: INVALID_BATCH: line 6: ttl_ms: "},
 		{"an empty key", `{"key":"","value":"1"}`, "2: INVALID_BATCH: line 6: "},
-		{"a delete with a time to live", `{"key":"x","delete":true,"ttl_ms":"5"}`, "2: INVALID_BATCH: line 6: "},
+		{"a delete with a time to live", `{"key":"x","delete":true,"ttl_ms":"5"}`, "2: INVALID_BATCH: line 6: is a delete"},
 		{"a key too long", `{"key":"` + strings.Repeat("k", 4097) + `","value":"1"}`, "2: INVALID_BATCH: line 6: "},
 		{"not UTF-8", "{\"key\":\"\xff\"}", "2: INVALID_BATCH: line 6: body: is not UTF-8"},
 	} {
