@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/sheafdb/sheaf"
@@ -43,6 +44,52 @@ func (x *exchange) write(part []byte) error {
 	x.extendWrite()
 	_, err := x.w.Write(part)
 	return err
+}
+
+// push sends a part of an answer that goes on at once. A client that does not read it would hold
+// up the drain for progressTimeout.
+func (x *exchange) push(part []byte) error {
+	x.extendWrite()
+	defer x.onDrain(func() { _ = x.control.SetWriteDeadline(time.Now().Add(drainWrite)) })()
+	if _, err := x.w.Write(part); err != nil {
+		return err
+	}
+	return x.control.Flush()
+}
+
+const (
+	// drainWrite is what a client has left to take a part of an answer when the node drains.
+	drainWrite = time.Second
+	// drainLook is how often what waits for a client looks whether the node drains: the Gate can
+	// only be asked.
+	drainLook = 100 * time.Millisecond
+)
+
+// onDrain calls cut once if the node drains before stop is called. Set the deadline that cut moves
+// before. After stop, cut neither runs nor will: a handler that has ended has no deadlines to set.
+func (x *exchange) onDrain(cut func()) (stop func()) {
+	var mu sync.Mutex
+	stopped := false
+	var timer *time.Timer
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(drainLook, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case stopped:
+		case x.gate.Draining():
+			cut()
+		default:
+			timer.Reset(drainLook)
+		}
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
+	}
 }
 
 // The deadlines below are set where there are any: a recorder of a test has none.

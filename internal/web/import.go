@@ -1,10 +1,13 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -179,6 +182,18 @@ func importID(header http.Header) (string, error) {
 
 // requestID names the n-th batch.
 func (im *lines) requestID(n int) string { return im.id + "/" + strconv.Itoa(n) }
+
+// ofOne makes an error about the only entry of a batch not name it.
+func ofOne(err error) error {
+	e := *sheaf.AsError(err)
+	bare := func(text string) string { return strings.TrimLeft(strings.TrimPrefix(text, "entries[0]"), ".: ") }
+	e.Detail = bare(e.Detail)
+	e.Fields = slices.Clone(e.Fields)
+	for i := range e.Fields {
+		e.Fields[i].Field = cmp.Or(bare(e.Fields[i].Field), "body")
+	}
+	return &e
+}
 
 // ofLine makes an error name the line that is wrong.
 func ofLine(err error, number int) error {

@@ -3,8 +3,9 @@ package web
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
-	"strings"
+	"os"
 	"time"
 
 	"github.com/sheafdb/sheaf"
@@ -56,10 +57,10 @@ func (im *lines) add(line []byte) error {
 	if im.one, err = im.entry.next(im.one[:0]); err != nil {
 		return err
 	}
-	if _, err := wire.ParseEntries(im.one, im.a.cfg.Limits); err != nil { // of its batch it would name a place that nobody knows
-		e := *sheaf.AsError(err)
-		e.Detail = strings.TrimLeft(strings.TrimPrefix(e.Detail, "entries[0]"), ".: ")
-		return &e
+	// What the batch would be refused for is said here, while its line is known. Its parser is that
+	// of entries without a look at their keys: it allocates nothing.
+	if _, err = wire.ParseBundle(im.one, im.a.cfg.Limits); err != nil {
+		return ofOne(err)
 	}
 	g := &im.next
 	if g.count > 0 && (int64(len(g.raw)+len(im.one)) > im.cutBytes() || g.has(im.entry.last)) {
@@ -147,6 +148,8 @@ func (r *lineReader) rest() ([]byte, error) {
 	line := bytes.TrimSpace(r.buffer[r.at:])
 	r.at = len(r.buffer)
 	switch {
+	case errors.Is(r.end, os.ErrDeadlineExceeded) && r.x.gate.Draining():
+		return nil, r.x.gate.Read()
 	case r.end != io.EOF:
 		return nil, bodyError(r.x.ctx, r.end)
 	case len(line) == 0:
@@ -178,7 +181,10 @@ func (r *lineReader) fill() error {
 	}
 	// There is no bound on the whole body: how fast it is read is for the batches to say.
 	_ = r.x.control.SetReadDeadline(time.Now().Add(progressTimeout))
+	// A client that sends nothing would hold up the drain.
+	stop := r.x.onDrain(func() { _ = r.x.control.SetReadDeadline(time.Now()) })
 	n, err := r.x.r.Body.Read(r.buffer[len(r.buffer):cap(r.buffer)])
+	stop()
 	r.buffer = r.buffer[:len(r.buffer)+n]
 	r.end = err
 	return nil

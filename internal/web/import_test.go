@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -119,11 +120,12 @@ func TestAnImportNamesTheLineThatIsWrong(t *testing.T) {
 		{"no key", `{"value":"x"}`, "2: INVALID_BATCH: line 6: key: is missing: an entry has a key (or key_b64)"},
 		{"unknown field", `{"key":"x","vlaue":"1"}`, "2: INVALID_BATCH: line 6: vlaue: is not a known field"},
 		{"two on a line", `{"key":"x","value":"1"} {"key":"y","value":"1"}`, "2: INVALID_BATCH: line 6: body: is not JSON"},
-		{"no time to live", `{"key":"x","value":"1","ttl_ms":"-5"}`, "2: INVALID_BATCH: line 6: ttl_ms: "},
-		{"an empty key", `{"key":"","value":"1"}`, "2: INVALID_BATCH: line 6: "},
-		{"a delete with a time to live", `{"key":"x","delete":true,"ttl_ms":"5"}`, "2: INVALID_BATCH: line 6: is a delete"},
-		{"a key too long", `{"key":"` + strings.Repeat("k", 4097) + `","value":"1"}`, "2: INVALID_BATCH: line 6: "},
 		{"not UTF-8", "{\"key\":\"\xff\"}", "2: INVALID_BATCH: line 6: body: is not UTF-8"},
+		{"negative ttl_ms", `{"key":"x","ttl_ms":-5}`, "2: INVALID_BATCH: line 6: ttl_ms: is -5"},
+		{"empty key", `{"key":"","value":"x"}`, "2: INVALID_BATCH: line 6: key: is empty"},
+		{"long key", `{"key":"` + strings.Repeat("x", r.limits.KeyBytes+1) + `"}`, "2: INVALID_BATCH: line 6: key: has "},
+		{"large value", `{"key":"x","value":"` + strings.Repeat("x", r.limits.ValueBytes+1) + `"}`, "2: BATCH_TOO_LARGE: line 6: value has "},
+		{"delete with a ttl_ms", `{"key":"x","delete":true,"ttl_ms":5}`, "2: INVALID_BATCH: line 6: is a delete with"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			// The empty line counts, as in an editor.
@@ -272,6 +274,27 @@ func TestADrainingNodeEndsAnImport(t *testing.T) {
 	}
 	if !strings.Contains(im.lines.Text(), `"entries":1,`) {
 		t.Errorf("it ended with %s", im.lines.Text())
+	}
+}
+
+func TestADrainingNodeWaitsForNoLine(t *testing.T) {
+	for _, c := range []struct{ name, open string }{
+		{"idle", ""},
+		{"half a batch", `{"key":"c","value":"1"}` + "\n"},
+		{"half a line", `{"key":"c"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, nil)
+			im := r.begin(t, "/v1/import?batch=2", `{"key":"a","value":"1"}`+"\n"+`{"key":"b","value":"1"}`+"\n"+c.open)
+			im.hear(`"batch":0,"entries":2,"version"`)
+			r.gate.Drain()
+			began := time.Now()
+			im.hear(`"reason":"DRAINING"`)
+			im.hear(`"done":true,"batches":2,"entries":2,"failed":1`)
+			if took := time.Since(began); took > progressTimeout/4 {
+				t.Errorf("it ended after %s", took)
+			}
+		})
 	}
 }
 

@@ -40,11 +40,12 @@ func (s *stream) spill(atLeast int) {
 	if len(s.out) < atLeast || len(s.out) == 0 {
 		return
 	}
-	if s.err == nil {
+	switch {
+	case s.err != nil:
+	case s.push:
+		s.err = s.x.push(s.out)
+	default:
 		s.err = s.x.write(s.out)
-	}
-	if s.err == nil && s.push {
-		s.err = s.x.control.Flush()
 	}
 	s.out = s.out[:0]
 }
