@@ -34,8 +34,13 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 		t.Errorf("%+v got as far as to be admitted", from)
 		return errors.New("no")
 	}}
-	p := newPair(t, h, nil, nil)
-	p.client.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newCaller(t, nil) // who calls nobody
+	p.addr = l.Addr().String()
+	p.serve(h, l, nil)
 	for _, test := range []struct {
 		name    string
 		say     []byte
