@@ -84,8 +84,8 @@ func (e *Event) DecodeInto(batch *anybatch.Batch) error {
 //
 // A watch that breaks, or whose node shuts down, goes on by itself where it was, at another node if
 // there is one, for as long as ctx allows; only one that has not begun yet ends as other calls do, after
-// [WithTimeout] at the latest, and with a policy of one attempt all do. Each loop over the result is a new watch, which begins where
-// o says.
+// [WithTimeout] at the latest, and with a policy of one attempt all do. Each loop over the result is
+// a new watch, which begins where o says.
 func (c *Client) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		ctx, begun, cancel := c.untilBegun(ctx)
@@ -116,8 +116,8 @@ func (c *Client) untilBegun(ctx context.Context) (bounded context.Context, begun
 type watch struct {
 	request  sheafv1.WatchRequest
 	progress func(token string)
-	begun    func()
-	marks    int // of this stream
+	begun    func() // is called when a node has answered
+	marks    int    // of this stream
 	// event has what has come of a batch.
 	event    Event
 	typeURLs map[string]string
@@ -144,7 +144,7 @@ func (w *watch) stream(ctx context.Context, conn *grpc.ClientConn, call *call, t
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.event, w.marks = Event{}, 0
-	begun := time.Now()
+	opened := time.Now()
 	stream, err := conn.NewStream(ctx, &watchDesc, sheafv1.KVService_Watch_FullMethodName, grpc.ForceCodecV2(codec{}))
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func (w *watch) stream(ctx context.Context, conn *grpc.ClientConn, call *call, t
 		call.patient = call.policy.MaxAttempts > 1
 		done, more, ok := w.read(msg.answer)
 		// A mark is also what a stream opens with, of which there may be one after another.
-		if done || more || time.Since(begun) > call.policy.MaxDelay {
+		if done || more || time.Since(opened) > call.policy.MaxDelay {
 			call.attempts = 0
 		}
 		switch {

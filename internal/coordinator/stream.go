@@ -98,10 +98,7 @@ func (s *Stream) Begin(ctx context.Context, f *Flight) error {
 	if s.full != nil {
 		return s.full
 	}
-	if s.last++; s.last == 1 {
-		s.level = f.Request.Consistency
-	}
-	f.number, f.order = s.last, s.last
+	s.count(f)
 	if f.Request.Consistency != s.level {
 		f.err = sheaf.Invalid("consistency", "is %s, and that of this stream's first batch %s: what is accepted at one level is not in order with what is written at another, so open a stream for each", f.Request.Consistency, s.level)
 		close(f.done)
@@ -128,12 +125,19 @@ func (s *Stream) Refuse(f *Flight, err error) {
 	close(f.done)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last++
-	f.number, f.order = s.last, s.last
+	s.count(f)
 	if f.err, f.again = err, toComeAgain(err); f.again {
 		_ = s.behindOwed(f) // it keeps the place that it had
 		s.owe(f)
 	}
+}
+
+// count gives a batch its number. mu is held.
+func (s *Stream) count(f *Flight) {
+	if s.last++; s.last == 1 {
+		s.level = f.Request.Consistency
+	}
+	f.number, f.order = s.last, s.last
 }
 
 // Wait returns what became of the batch.

@@ -201,6 +201,21 @@ func TestAStreamHasOneLevel(t *testing.T) {
 	}
 }
 
+// TestABatchThatCouldNotBeginHasTheStreamsLevelToo.
+func TestABatchThatCouldNotBeginHasTheStreamsLevelToo(t *testing.T) {
+	r := newStreamRig(t)
+	first := r.flight("1", "a")
+	first.Request.Consistency = sheaf.Sequential
+	r.stream.Refuse(first, &sheaf.Error{Code: sheaf.RateLimited})
+	again := r.flight("1", "a")
+	again.Request.Consistency = sheaf.Sequential
+	if err := r.stream.Begin(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	r.group.end(t, "1", nil)
+	r.wait(again, "")
+}
+
 func TestABatchThatIsRefusedForGoodHoldsNobodyUp(t *testing.T) {
 	r := newStreamRig(t)
 	first := r.begin("1", "a")
