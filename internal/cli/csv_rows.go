@@ -42,7 +42,8 @@ func newCSVRows(r io.Reader) *csvRows {
 	return rows
 }
 
-// next returns the next row, or io.EOF. All rows have as many fields as the first.
+// next returns the next row, or io.EOF. All rows have as many fields as the first. Any other error
+// ends the table.
 func (c *csvRows) next() (csvRow, error) {
 	if row, ok := c.plain(); ok {
 		return row, nil
@@ -56,6 +57,13 @@ func (c *csvRows) next() (csvRow, error) {
 	c.offset = c.reader.InputOffset()
 	if isBad {
 		row.line, row.bad, c.read = bad.StartLine, bad.Err, bad.Line
+		switch {
+		case errors.Is(bad, csv.ErrFieldCount):
+			row.bad = fmt.Errorf("has %d fields, and the header names %d", len(fields), c.reader.FieldsPerRecord)
+		case bad.Line > bad.StartLine && c.ended():
+			// One bad row would be all the others.
+			return csvRow{}, fmt.Errorf("line %d: a quote is opened here and not closed before the end of the file", row.line+c.passed)
+		}
 	} else {
 		row.line, _ = c.reader.FieldPos(0)
 		row.fields = c.own(fields)
@@ -66,6 +74,11 @@ func (c *csvRows) next() (csvRow, error) {
 	}
 	row.line += c.passed
 	return row, nil
+}
+
+func (c *csvRows) ended() bool {
+	_, err := c.buffer.Peek(1)
+	return err == io.EOF
 }
 
 // plain returns the next row if it is plain and in the buffer already.

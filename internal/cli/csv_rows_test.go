@@ -68,11 +68,19 @@ func allRows(r io.Reader) (all []string) {
 }
 
 func libraryRows(r io.Reader) (all []string) {
-	rows := csv.NewReader(bufio.NewReaderSize(r, readBytes))
+	buffer := bufio.NewReaderSize(r, readBytes)
+	rows := csv.NewReader(buffer)
 	for begin := int64(0); ; begin = rows.InputOffset() {
 		fields, err := rows.Read()
 		bytes := rows.InputOffset() - begin
 		if bad, ok := errors.AsType[*csv.ParseError](err); ok {
+			_, ended := buffer.Peek(1)
+			switch {
+			case bad.Err == csv.ErrFieldCount: //nolint:errorlint // it is not wrapped in there
+				bad.Err = fmt.Errorf("has %d fields, and the header names %d", len(fields), rows.FieldsPerRecord)
+			case bad.Line > bad.StartLine && ended != nil:
+				return append(all, fmt.Sprintf("line %d: a quote is opened here and not closed before the end of the file", bad.StartLine))
+			}
 			all = append(all, toldRow(nil, bad.StartLine, bytes, bad.Err))
 			continue
 		}

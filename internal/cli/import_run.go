@@ -100,7 +100,10 @@ func (a *app) badRecords(f importFlags) func(record) error {
 	named := 0
 	return func(rec record) error {
 		if f.dir == "" && !f.skipBad {
-			return fmt.Errorf("%s: %w", rec.place(), rec.bad)
+			return &exitError{
+				code: exitUsage, next: "correct it, or leave bad lines out with --skip-bad",
+				err: fmt.Errorf("%s: %w", rec.place(), rec.bad),
+			}
 		}
 		if named++; named <= maxNamedSkips {
 			fmt.Fprintf(a.stderr, "skipped: %s: %v\n", rec.place(), rec.bad)
@@ -128,11 +131,16 @@ func (a *app) endImport(ctx context.Context, f importFlags, s summary, err error
 		}
 		switch row, _ := sheaf.CodeOf(err).Row(); {
 		case end.code == exitUsage:
-			end.next = "correct it, or leave bad lines out with --skip-bad; then " + next
+			end.next = nextOf(err) + "; then " + next
 		case row.Code != "" && row.Retry != sheaf.RetrySameID && row.Retry != sheaf.RetryElsewhere:
 			end.next = fmt.Sprintf("correct what stands behind the first %s records; then %s", humanCount(int64(s.Records)), next)
 		}
 		return end
+	case s.Records < f.skip && s.Complete:
+		return &exitError{
+			code: exitUsage, next: "give the number that the interrupted import has told, and the same file",
+			err: fmt.Errorf("--skip is %d, and there are only %d records: nothing was written", f.skip, s.Records),
+		}
 	case ctx.Err() != nil && !s.Complete:
 		return &exitError{code: exitInterrupted, next: next, err: errors.New("interrupted behind the batches in flight")}
 	case f.strict && s.Skipped > 0:
@@ -142,6 +150,14 @@ func (a *app) endImport(ctx context.Context, f importFlags, s summary, err error
 		}
 	}
 	return nil
+}
+
+// nextOf is what to do about an error of what is loaded.
+func nextOf(err error) string {
+	if own, ok := errors.AsType[*exitError](err); ok && own.next != "" {
+		return own.next
+	}
+	return "correct it"
 }
 
 // again is the command that takes an import up where it stopped.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -39,12 +40,33 @@ func parseEntry(line []byte) (sheaf.Entry, error) {
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&l); err != nil {
-		return sheaf.Entry{}, errors.New(strings.TrimPrefix(err.Error(), "json: "))
+		return sheaf.Entry{}, inWords(err)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return sheaf.Entry{}, errors.New("has something after the entry: write one JSON object per line")
 	}
 	return l.entry(line)
+}
+
+// inWords says what encoding/json has against a line without the types of this program.
+func inWords(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if wrong.Field == "" {
+			return fmt.Errorf("is a JSON %s: write one JSON object per line", wrong.Value)
+		}
+		form := "a string"
+		switch wrong.Type {
+		case reflect.TypeFor[bool]():
+			form = "true or false"
+		case reflect.TypeFor[json.Number]():
+			form = "a whole number"
+		}
+		return fmt.Errorf("%s is a JSON %s: it must be %s", wrong.Field, wrong.Value, form)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("ends within the JSON object: write each on one line")
+	}
+	return fmt.Errorf("is not an entry: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
 func (l entryLine) entry(line []byte) (sheaf.Entry, error) {
