@@ -64,7 +64,7 @@ func (g *gatedGroup) end(t *testing.T, id string, err error) {
 		}
 		select {
 		case <-change:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("batch %s was not begun", id)
 		}
 	}

@@ -2,6 +2,7 @@ package group
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,7 +66,7 @@ func (c *copies) snapshot() (*pb.Snapshot, error) {
 	status := core.Status()
 	// A replica does not take a state in which it is none of the group's.
 	if s := c.current; s != nil && s.index()+1 >= status.First && time.Since(s.made) < copyAge &&
-		s.snapshot.GetMetadata().GetConfState().Equivalent(core.Conf()) == nil {
+		sameReplicas(s.snapshot.GetMetadata().GetConfState(), core.Conf()) {
 		s.sending++
 		return s.snapshot, nil
 	}
@@ -74,6 +75,18 @@ func (c *copies) snapshot() (*pb.Snapshot, error) {
 		c.running.Go(c.make)
 	}
 	return nil, raft.ErrSnapshotTemporarilyUnavailable
+}
+
+// sameReplicas compares what both lists have, in whatever order. raft's own comparison writes both
+// into the error it returns, while others may be encoding them.
+func sameReplicas(a, b *pb.ConfState) bool {
+	return a.GetAutoLeave() == b.GetAutoLeave() &&
+		sameIDs(a.GetVoters(), b.GetVoters()) && sameIDs(a.GetLearners(), b.GetLearners()) &&
+		sameIDs(a.GetVotersOutgoing(), b.GetVotersOutgoing()) && sameIDs(a.GetLearnersNext(), b.GetLearnersNext())
+}
+
+func sameIDs(a, b []uint64) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 func (c *copies) make() {

@@ -187,3 +187,22 @@ func TestAStateIsNotTakenWhileAnotherIsInstalled(t *testing.T) {
 	close(free)
 	behind.mustHave("7", "1")
 }
+
+func TestSameReplicas(t *testing.T) {
+	yes := true
+	base := func() *pb.ConfState { return &pb.ConfState{Voters: []uint64{1, 2, 3}, Learners: []uint64{4}} }
+	if !sameReplicas(base(), &pb.ConfState{Voters: []uint64{3, 1, 2}, Learners: []uint64{4}, AutoLeave: new(bool)}) {
+		t.Error("another order is another list")
+	}
+	for what, other := range map[string]*pb.ConfState{
+		"voters":        {Voters: []uint64{1, 2}, Learners: []uint64{4}},
+		"learners":      {Voters: []uint64{1, 2, 3}, Learners: []uint64{5}},
+		"outgoing":      {Voters: []uint64{1, 2, 3}, Learners: []uint64{4}, VotersOutgoing: []uint64{1}},
+		"learners next": {Voters: []uint64{1, 2, 3}, Learners: []uint64{4}, LearnersNext: []uint64{3}},
+		"auto leave":    {Voters: []uint64{1, 2, 3}, Learners: []uint64{4}, AutoLeave: &yes},
+	} {
+		if sameReplicas(base(), other) {
+			t.Errorf("other %s are the same", what)
+		}
+	}
+}

@@ -188,7 +188,7 @@ func (r *rig) get(key string) (value string, version uint64) {
 // waitUntil polls a condition that the group's own goroutines bring about.
 func waitUntil(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {

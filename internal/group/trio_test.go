@@ -319,7 +319,7 @@ func (tr *trio) put(key, value string) {
 func (tr *trio) putAll(what string, once func(*rig) error) {
 	tr.t.Helper()
 	var err error
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if err = once(tr.members[0].rig); err == nil {
 			return
 		}
@@ -342,7 +342,7 @@ func (tr *trio) tryEach(do func(*Group) error) (err error) {
 // mustHave checks a key at one replica, linearizably.
 func (m *member) mustHave(key, value string) {
 	m.trio.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	result, err := m.group().Read(ctx, ReadRequest{Keys: [][]byte{[]byte(key)}, Level: sheaf.Linearizable, MaxBytes: 1 << 20})
 	if err != nil {
@@ -489,7 +489,7 @@ func TestAnOldCopyOfADiskEndsTheReplica(t *testing.T) {
 		if !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "older") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("it says: %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("it goes on with an old disk")
 	}
 	tr.put("b", "1") // the others go on
@@ -511,10 +511,10 @@ func TestAQuestionThatBreaksTheReplicaEndsIt(t *testing.T) {
 		if !errors.Is(err, store.ErrCorrupt) {
 			t.Errorf("it says: %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("it goes on")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := m.group().Current(ctx); sheaf.CodeOf(err) != sheaf.Draining {
 		t.Errorf("a read of it says: %v", err)

@@ -130,7 +130,7 @@ type taken struct {
 
 func (b *bank) backup(c *client.Client) taken {
 	b.t.Helper()
-	for moved, end := b.moved.Load(), time.Now().Add(20*time.Second); b.moved.Load() < moved+5; time.Sleep(time.Millisecond) {
+	for moved, end := b.moved.Load(), time.Now().Add(patience); b.moved.Load() < moved+5; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			b.t.Fatal("nothing is transferred")
 		}
@@ -140,7 +140,7 @@ func (b *bank) backup(c *client.Client) taken {
 		tk.acked[w] = b.acked[w].Load()
 	}
 	var file bytes.Buffer
-	ctx, cancel := context.WithTimeout(b.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	if _, err := c.Backup(ctx, &file); err != nil {
 		b.t.Fatalf("backup: %v", err)
@@ -321,7 +321,7 @@ func TestARestoredNodeRemembers(t *testing.T) {
 			if _, err := restored.Get(ctx, []byte("deleted")); !errors.Is(err, sheaf.NotFound) {
 				t.Errorf("a deleted key: %v", err)
 			}
-			for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 				if _, err = restored.Get(ctx, []byte("short")); errors.Is(err, sheaf.NotFound) {
 					break
 				}

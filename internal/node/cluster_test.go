@@ -59,10 +59,13 @@ func prepareTrio(t *testing.T, store string, groups int, tailBytes int64) *trio 
 	return tr
 }
 
+// patience is how long something may take that is certain to come, on a machine that is busy.
+const patience = time.Minute
+
 // start starts nodes side by side: those of a new cluster wait for each other.
 func (tr *trio) start(which ...int) {
 	tr.t.Helper()
-	ctx, cancel := context.WithTimeout(tr.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(tr.t.Context(), patience)
 	defer cancel()
 	errs := make(chan error, len(which))
 	for _, i := range which {
@@ -103,7 +106,7 @@ func (tr *trio) client(i int) *client.Client {
 
 func (tr *trio) put(i int, key, value string) {
 	tr.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if _, err := tr.client(i).PutAll(ctx, []sheaf.Entry{sheaf.Put([]byte(key), []byte(value))}); err != nil {
 		tr.t.Fatalf("put at node %d: %v", i+1, err)
@@ -112,7 +115,7 @@ func (tr *trio) put(i int, key, value string) {
 
 func (tr *trio) mustHave(i int, key, value string) {
 	tr.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	item, err := tr.client(i).Get(ctx, []byte(key))
 	if err != nil || string(item.Value) != value {
@@ -156,7 +159,7 @@ func TestABatchOverSeveralGroupsIsOneBatch(t *testing.T) {
 			names = append(names, fmt.Appendf(nil, "key-%d", k))
 			entries = append(entries, sheaf.Put(names[k], fmt.Append(nil, round)))
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		result, err := tr.client(round%3).PutAll(ctx, entries)
 		if err != nil {
 			t.Fatal(err)

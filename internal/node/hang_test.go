@@ -46,7 +46,7 @@ func TestANodeWhoseDiskHangsEnds(t *testing.T) {
 	tr := prepareTrio(t, "memory", 1, 0)
 	var disks [3]*hangingFS
 	started := make(chan error, 3)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for i := range tr.nodes {
 		disks[i] = &hangingFS{FS: vfs.Default, release: make(chan struct{})}
@@ -65,7 +65,7 @@ func TestANodeWhoseDiskHangsEnds(t *testing.T) {
 	leader := int(tr.nodes[0].hosted[0].group.Leader()) - 1
 	hung, other := tr.nodes[leader], (leader+1)%3
 	disks[leader].hang.Store(true)
-	write, cancelWrite := context.WithTimeout(t.Context(), 20*time.Second)
+	write, cancelWrite := context.WithTimeout(t.Context(), patience)
 	defer cancelWrite()
 	if _, err := tr.client(other).PutAll(write, []sheaf.Entry{sheaf.Put("a", "2")}); err != nil {
 		t.Errorf("the others do not go on: %v", err)
@@ -75,7 +75,7 @@ func TestANodeWhoseDiskHangsEnds(t *testing.T) {
 		if err := hung.Err(); !strings.Contains(err.Error(), "hangs") {
 			t.Errorf("it ended for another reason: %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("the node goes on")
 	}
 	close(disks[leader].release)

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sheafdb/sheaf/internal/cluster"
 	"github.com/sheafdb/sheaf/internal/config"
@@ -22,7 +21,7 @@ func TestANodeThatDoesNotFitIsRefusedFirst(t *testing.T) {
 		cfg := testConfig(t.TempDir())
 		cfg.Store, cfg.Node, cfg.PeerAddr, cfg.Join = "memory", "n2", freeport.Addr(t), c.cfgs["n1"].PeerAddr
 		change(&cfg)
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		n, err := Start(ctx, cfg, Options{Logger: slog.New(slog.DiscardHandler)})
 		cancel()
 		if err == nil {

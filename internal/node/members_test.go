@@ -34,7 +34,7 @@ func newCrew(t *testing.T, store string, groups int) *crew {
 func (c *crew) start(name string, cfg config.Config) {
 	c.t.Helper()
 	c.cfgs[name] = cfg
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	n, err := Start(ctx, cfg, Options{Version: "test"})
 	if err != nil {
@@ -71,7 +71,7 @@ func (c *crew) mustHaveVoters(names ...string) {
 	}
 	slices.Sort(want)
 	var last replica.Report
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		same := true
 		for _, name := range names {
 			for _, h := range c.nodes[name].hosted {
@@ -94,7 +94,7 @@ func (c *crew) mustHaveVoters(names ...string) {
 
 func (c *crew) put(name string, round int) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	var entries []sheaf.Entry
 	for k := range 50 {
@@ -107,7 +107,7 @@ func (c *crew) put(name string, round int) {
 
 func (c *crew) mustShow(name string, round int) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	for k := range 50 {
 		item, err := clientOf(c.t, c.nodes[name]).Get(ctx, fmt.Append(nil, "key-", k))

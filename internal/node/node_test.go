@@ -249,7 +249,7 @@ func TestAFailedNodeSaysWhy(t *testing.T) {
 	n.fail(errors.New("second"))
 	select {
 	case <-n.Done():
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("Done is open")
 	}
 	if !errors.Is(n.Err(), first) {

@@ -16,7 +16,7 @@ import (
 
 // remove asks a node to remove another.
 func (c *crew) remove(asked, name string) error {
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	return c.nodes[asked].Remove(ctx, name)
 }
@@ -94,7 +94,7 @@ func TestANodeThatLeavesIsHeardUntilItIsGone(t *testing.T) {
 
 func (c *crew) await(what string, is func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			c.t.Fatalf("there was no %s", what)
 		}

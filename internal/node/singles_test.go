@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/sheafdb/sheaf/client"
 )
@@ -17,7 +16,7 @@ import (
 func TestSingleCallsGoTogetherAtAnyNode(t *testing.T) {
 	t.Parallel()
 	tr := newTrioOf(t, "memory", 3)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	const callers, calls = 20, 5
 	var clients []*client.Client

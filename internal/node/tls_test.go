@@ -127,7 +127,7 @@ func TestTLSServesBothFacesAndReadsItsFilesAgain(t *testing.T) {
 		t.Error("a damaged file replaced the certificate")
 	}
 	ca.sign("node", false)
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for serial() == before {
 		if time.Now().After(deadline) {
 			t.Fatal("the new certificate is not used")

@@ -31,7 +31,7 @@ func TestCallsAreAnswered(t *testing.T) {
 		})
 	}
 	callers.Wait()
-	for name, request := range map[string][]byte{"empty": {}, "64 MiB": make([]byte, 64<<20)} {
+	for name, request := range map[string][]byte{"empty": {}, "16 MiB": make([]byte, 16<<20)} {
 		if answer, err := p.client.Call(p.ctx(), 2, request); err != nil || len(answer) != len(request) {
 			t.Errorf("%s: %d bytes, %v", name, len(answer), err)
 		}

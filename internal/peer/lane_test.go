@@ -19,7 +19,7 @@ func numberOf(frame []byte) int { return int(binary.LittleEndian.Uint64(frame)) 
 
 func TestFramesOfALaneArriveInOrderAndWhole(t *testing.T) {
 	const frames, largeOne = 2000, 1000
-	large := randomBytes(64 << 20)
+	large := randomBytes(16 << 20)
 	arrived := make(chan int, frames)
 	p := newPair(t, &fakeHandler{frame: func(from uint64, frame []byte) {
 		n := numberOf(frame)
@@ -190,7 +190,7 @@ func TestWhatAnEarlierConnectionHasComesFirst(t *testing.T) {
 // Small frames go to the socket directly, until it takes no more; what it takes a part of, and
 // what comes behind, goes by the lane's goroutine.
 func TestSmallFramesStayInOrderWhenTheOtherSideIsSlow(t *testing.T) {
-	const frames = 40_000
+	const frames = 12_000
 	arrived := make(chan int, frames)
 	goOn := make(chan struct{})
 	p := newPair(t, &fakeHandler{frame: func(_ uint64, frame []byte) {

@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patienceOfTests is how long something may take that is certain to come.
-const patienceOfTests = 20 * time.Second
+const patienceOfTests = time.Minute
 
 // waitFor waits until a condition holds.
 func waitFor(t *testing.T, what string, holds func() bool) {

@@ -92,7 +92,7 @@ func newStreamRig(t *testing.T, g coordinator.Group, memory int64, times streamT
 
 func awaitEmpty(t *testing.T, gate *admission.Gate) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; <-time.After(time.Millisecond) {
 		now, _ := gate.InFlight()
 		if now == 0 {
 			return
@@ -108,7 +108,7 @@ type putStreamClient = grpc.BidiStreamingClient[sheafv1.PutStreamRequest, sheafv
 // open returns a stream and the window that it was granted.
 func (r *streamRig) open(t *testing.T, pairs ...string) (putStreamClient, uint64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(context.Background(), pairs...), 20*time.Second)
+	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(context.Background(), pairs...), time.Minute)
 	t.Cleanup(cancel)
 	stream, err := r.kv.PutStream(ctx)
 	if err != nil {

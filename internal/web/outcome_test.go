@@ -81,7 +81,7 @@ func TestClientThatLeavesIsCountedUntilItsBatchIsDone(t *testing.T) {
 // wait returns when a condition holds.
 func wait(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
 			t.Fatalf("gave up waiting until %s", what)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/admission"
 )
 
 func TestStreamCutsLargeValuesAnywhere(t *testing.T) {
@@ -22,7 +23,8 @@ func TestStreamCutsLargeValuesAnywhere(t *testing.T) {
 		"",
 	} {
 		w := httptest.NewRecorder()
-		s := stream{x: &exchange{w: w, control: http.NewResponseController(w)}, push: true}
+		x := &exchange{w: w, control: http.NewResponseController(w), gate: admission.NewGate(1)} // no more than asked whether it drains
+		s := stream{x: x, push: true}
 		s.item(&sheaf.Item{Key: []byte("k"), Value: []byte(value), Found: true, Version: 1})
 		s.raw("}")
 		if largest := 8 * flushBytes; cap(s.out) > largest {
