@@ -344,7 +344,11 @@ func (m *member) mustHave(key, value string) {
 	m.trio.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	result, err := m.group().Read(ctx, ReadRequest{Keys: [][]byte{[]byte(key)}, Level: sheaf.Linearizable, MaxBytes: 1 << 20})
+	var result ReadResult
+	var err error
+	for again := true; again; again = errors.Is(err, sheaf.NotLeader) && ctx.Err() == nil { // busy machines look for one for long
+		result, err = m.group().Read(ctx, ReadRequest{Keys: [][]byte{[]byte(key)}, Level: sheaf.Linearizable, MaxBytes: 1 << 20})
+	}
 	if err != nil {
 		m.trio.t.Fatalf("replica %d: read %q: %v", m.id, key, err)
 	}
