@@ -47,6 +47,10 @@ const (
 	// maxFlying is from how many calls and bundles under way on others are gathered. With more
 	// the bundles are smaller, which costs more than what overlaps saves.
 	maxFlying = 1
+	// idleYields is how often a bundle that is back lets others run without a call joining the
+	// next, before that goes: some 10 µs. The runtime may take one yield's goroutine up again
+	// before those it was to let run.
+	idleYields = 64
 	// lanePatience is how long a call waits for those under way.
 	lanePatience = 100 * time.Millisecond
 	// A bundle is full at either of these.
@@ -134,9 +138,31 @@ func (l *lane) take() *bundle {
 func (l *lane) run(b *bundle) {
 	defer l.running.Done()
 	for b != nil {
+		members := len(b.members)
 		l.send(b)
-		runtime.Gosched() // its callers run first, and may have their next calls in the next
+		l.letJoin(members)
 		b = l.next()
+	}
+}
+
+// letJoin lets the callers of a bundle that is back run first, who may have their next calls in
+// the next.
+func (l *lane) letJoin(members int) {
+	joined := 0
+	for idle := 0; idle < idleYields; idle++ {
+		runtime.Gosched()
+		l.mu.Lock()
+		now := 0
+		if l.open != nil {
+			now = len(l.open.members)
+		}
+		l.mu.Unlock()
+		if now >= members {
+			return
+		}
+		if now > joined {
+			joined, idle = now, 0
+		}
 	}
 }
 
