@@ -93,11 +93,11 @@ func (c *csvRows) plain() (csvRow, bool) {
 		return csvRow{}, false // no row
 	}
 	c.fields = c.fields[:0]
-	for more := true; more; {
-		var field []byte
-		field, rest, more = bytes.Cut(rest, []byte(","))
-		c.fields = append(c.fields, field)
+	for comma := bytes.IndexByte(rest, ','); comma >= 0; comma = bytes.IndexByte(rest, ',') {
+		c.fields = append(c.fields, rest[:comma])
+		rest = rest[comma+1:]
 	}
+	c.fields = append(c.fields, rest)
 	if len(c.fields) != c.reader.FieldsPerRecord {
 		return csvRow{}, false // the reader says what is wrong, or how many they are
 	}

@@ -53,18 +53,19 @@ const maxKeptMemory = 8 << 20
 
 // take adds an entry, with a copy of its key and value, unless its key is there already. The
 // first one says where the batch begins in the source.
-func (b *batch) take(e sheaf.Entry, most, before int) bool {
+func (b *batch) take(e *sheaf.Entry, most, before int) bool {
 	if b.keys == nil {
 		b.keys, b.before = wire.NewKeySet(most), before
 	}
 	end := len(b.memory)
-	e.Key = b.copy(e.Key)
-	if _, dup := b.keys.Add(e.Key); dup {
+	key := b.copy(e.Key)
+	if _, dup := b.keys.Add(key); dup {
 		b.memory = b.memory[:end]
 		return false
 	}
-	e.Value = b.copy(e.Value)
-	b.entries = append(b.entries, e)
+	b.entries = append(b.entries, *e)
+	own := &b.entries[len(b.entries)-1]
+	own.Key, own.Value = key, b.copy(e.Value)
 	return true
 }
 

@@ -83,12 +83,15 @@ func prefixed(from source, prefix string) source {
 	if prefix == "" {
 		return from
 	}
-	return func(yield func(record, error) bool) {
+	return func(yield func(*record, error) bool) {
+		var key []byte
 		for rec, err := range from {
-			if rec.bad == nil && err == nil {
-				rec.entry.Key = append([]byte(prefix), rec.entry.Key...)
+			if err == nil && rec.bad == nil {
+				key = append(append(key[:0], prefix...), rec.entry.Key...)
+				rec.entry.Key = key
+				checked(rec)
 			}
-			if !yield(checked(rec), err) {
+			if !yield(rec, err) {
 				return
 			}
 		}
@@ -96,9 +99,9 @@ func prefixed(from source, prefix string) source {
 }
 
 // badRecords names what is skipped, the first few one by one, or stops at it.
-func (a *app) badRecords(f importFlags) func(record) error {
+func (a *app) badRecords(f importFlags) func(*record) error {
 	named := 0
-	return func(rec record) error {
+	return func(rec *record) error {
 		if f.dir == "" && !f.skipBad {
 			return &exitError{
 				code: exitUsage, next: "correct it, or leave bad lines out with --skip-bad",

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -31,7 +32,7 @@ type importer struct {
 	// skip is how many records at the beginning are already written.
 	skip int
 	// onBad is told each record that cannot be written; its error ends the import.
-	onBad func(record) error
+	onBad func(*record) error
 	// progress may be nil.
 	progress progress
 
@@ -41,6 +42,7 @@ type importer struct {
 	summary summary
 	times   *hdrhistogram.Histogram // of batches, in microseconds
 	failed  *batch                  // the first one, in the source's order
+	failing atomic.Bool             // there is one
 }
 
 // maxBatchMicros is the longest time of a batch that the histogram can hold.
@@ -72,7 +74,7 @@ func (im *importer) run(ctx context.Context, from source) (summary, error) {
 func (im *importer) read(ctx context.Context, from source) (records int, complete bool, err error) {
 	for rec, err := range from {
 		switch {
-		case ctx.Err() != nil || im.hasFailed(): // who is interrupted may read half of a line
+		case ctx.Err() != nil || im.failing.Load(): // who is interrupted may read half of a line
 			return im.next.beforeOr(records), false, nil
 		case err != nil:
 			im.send(ctx)
@@ -103,12 +105,12 @@ const entryOverhead = 16
 
 // add takes a record into the next batch, after sending that if the record does
 // not fit, or its key is there.
-func (im *importer) add(ctx context.Context, rec record, records int) {
+func (im *importer) add(ctx context.Context, rec *record, records int) {
 	size := len(rec.entry.Key) + len(rec.entry.Value) + len(rec.entry.TypeURL) + entryOverhead
 	if len(im.next.entries) == im.batchEntries || im.next.bytes+size > im.batchBytes {
 		im.send(ctx)
 	}
-	for !im.next.take(rec.entry, im.batchEntries, records) {
+	for !im.next.take(&rec.entry, im.batchEntries, records) {
 		im.send(ctx)
 	}
 	im.next.bytes += size
@@ -125,7 +127,7 @@ func (im *importer) send(ctx context.Context) {
 	b.count = len(b.entries)
 	im.slots <- struct{}{}
 	// The import goes on at the batch that failed, so this one's turn comes again.
-	if im.hasFailed() {
+	if im.failing.Load() {
 		im.next = b.release()
 		<-im.slots
 		return
@@ -150,6 +152,7 @@ func (im *importer) finish(b *batch, began time.Time, wait func() error) {
 		_ = im.times.RecordValue(min(max(took.Microseconds(), 1), maxBatchMicros))
 	} else if im.failed == nil || b.before < im.failed.before {
 		im.failed = b
+		im.failing.Store(true)
 	}
 	im.mu.Unlock()
 	if im.progress != nil && b.err == nil {
@@ -163,10 +166,4 @@ func (im *importer) p95() time.Duration {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	return micros(im.times.ValueAtQuantile(95))
-}
-
-func (im *importer) hasFailed() bool {
-	im.mu.Lock()
-	defer im.mu.Unlock()
-	return im.failed != nil
 }

@@ -95,14 +95,14 @@ func (w *target) begin(_ context.Context, entries []sheaf.Entry) (func() error, 
 
 // pairs is a source of "key=value" words; a word without "=" is bad.
 func pairs(words string) source {
-	return func(yield func(record, error) bool) {
+	return func(yield func(*record, error) bool) {
 		for i, word := range strings.Fields(words) {
 			key, value, ok := strings.Cut(word, "=")
 			rec := record{where: fmt.Sprintf("word %d", i+1), entry: sheaf.Put(key, value)}
 			if !ok {
 				rec.bad = errors.New("bad")
 			}
-			if !yield(rec, nil) {
+			if !yield(&rec, nil) {
 				return
 			}
 		}
@@ -112,7 +112,7 @@ func pairs(words string) source {
 func (w *target) importer(entries, inFlight int) *importer {
 	return &importer{
 		begin: w.begin, batchEntries: entries, batchBytes: 1 << 20, inFlight: inFlight,
-		onBad: func(rec record) error { return fmt.Errorf("%s: %w", rec.place(), rec.bad) },
+		onBad: func(rec *record) error { return fmt.Errorf("%s: %w", rec.place(), rec.bad) },
 	}
 }
 
@@ -175,7 +175,7 @@ func TestImportGoesOnWhereAFailureLeftIt(t *testing.T) {
 	const all = "a=1 b=2 c=3 bad d=4 e=5 f=6 g=7"
 	skipping := func(w *target) *importer {
 		im := w.importer(2, 2)
-		im.onBad = func(record) error { return nil }
+		im.onBad = func(*record) error { return nil }
 		return im
 	}
 	w := &target{fail: "d"}
@@ -201,7 +201,7 @@ func TestImportGoesOnWhereAFailureLeftIt(t *testing.T) {
 func TestASignalStopsAnImportBehindTheBatchesInFlight(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w := &target{}
-	interrupted := func(yield func(record, error) bool) {
+	interrupted := func(yield func(*record, error) bool) {
 		n := 0
 		for rec, err := range pairs("a=1 b=2 c=3 d=4 e=5") {
 			if n++; n == 4 {

@@ -18,7 +18,6 @@ type record struct {
 	where string
 	// bytes is how much of the source's size it stands for.
 	bytes int64
-	// entry's memory may be that of the next record.
 	entry sheaf.Entry
 	// bad says why there is no entry. The source goes on behind it.
 	bad error
@@ -33,9 +32,9 @@ func (r *record) place() string {
 }
 
 // source yields records in an order that is the same every time, so that an
-// import can be taken up again where it stopped. An error ends the source: it
-// cannot be read any further.
-type source = iter.Seq2[record, error]
+// import can be taken up again where it stopped. A record and its entry's memory
+// may be those of the next. An error ends the source: it cannot be read any further.
+type source = iter.Seq2[*record, error]
 
 // maxLineBytes bounds one line of NDJSON: a value of 16 MiB whose every byte is
 // written as a six-byte escape, and a key.
@@ -44,10 +43,11 @@ const maxLineBytes = 100 << 20
 // ndjsonSource reads one entry per line; empty lines are none. Its entries have memory of their
 // own.
 func ndjsonSource(r io.Reader) source {
-	return func(yield func(record, error) bool) {
+	return func(yield func(*record, error) bool) {
 		lines := bufio.NewScanner(withoutBOM(r))
 		lines.Buffer(make([]byte, 64<<10), maxLineBytes)
 		number := 0
+		var rec record
 		for lines.Scan() {
 			number++
 			line := lines.Bytes()
@@ -55,15 +55,15 @@ func ndjsonSource(r io.Reader) source {
 				continue
 			}
 			entry, err := parseEntry(line)
-			rec := record{line: number, bytes: int64(len(line)) + 1, entry: entry, bad: err}
-			if !yield(checked(rec), nil) {
+			rec = record{line: number, bytes: int64(len(line)) + 1, entry: entry, bad: err}
+			if !yield(checked(&rec), nil) {
 				return
 			}
 		}
 		if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-			yield(record{}, fmt.Errorf("line %d is longer than %s", number+1, humanBytes(maxLineBytes)))
+			yield(nil, fmt.Errorf("line %d is longer than %s", number+1, humanBytes(maxLineBytes)))
 		} else if err != nil {
-			yield(record{}, fmt.Errorf("read line %d: %w", number+1, err))
+			yield(nil, fmt.Errorf("read line %d: %w", number+1, err))
 		}
 	}
 }
@@ -78,10 +78,13 @@ func withoutBOM(r io.Reader) io.Reader {
 	return buffer
 }
 
+// usualLimits are those of a node for which nothing else was configured.
+var usualLimits = sheaf.DefaultLimits()
+
 // checked marks a record that no node would take, so that the record is named
 // instead of the whole batch that it would be in.
-func checked(rec record) record {
-	limits := sheaf.DefaultLimits()
+func checked(rec *record) *record {
+	limits := &usualLimits
 	switch {
 	case rec.bad != nil:
 	case len(rec.entry.Key) == 0:

@@ -10,35 +10,35 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/sheafdb/sheaf"
 )
 
 // csvSource reads a table with a header row. The key is the column keyColumn,
 // or the first one; the value is the column valueColumn, or the whole row as a
 // JSON object of strings in the order of the columns.
 func csvSource(r io.Reader, keyColumn, valueColumn string) source {
-	return func(yield func(record, error) bool) {
+	return func(yield func(*record, error) bool) {
 		rows := newCSVRows(withoutBOM(r))
 		t, err := readHeader(rows, keyColumn, valueColumn)
 		if err != nil {
-			yield(record{}, err)
+			yield(nil, err)
 			return
 		}
+		var rec record
 		for {
 			row, err := rows.next()
 			if err == io.EOF {
 				return
 			}
 			if err != nil {
-				yield(record{}, fmt.Errorf("read CSV: %w", err))
+				yield(nil, fmt.Errorf("read CSV: %w", err))
 				return
 			}
-			rec := record{line: row.line, bytes: row.bytes, bad: row.bad}
+			rec.line, rec.bytes, rec.bad = row.line, row.bytes, row.bad
+			rec.entry.Key, rec.entry.Value = nil, nil
 			if rec.bad == nil {
-				rec.entry, rec.bad = t.entry(row.fields)
+				rec.entry.Key, rec.entry.Value, rec.bad = t.keyAndValue(row.fields)
 			}
-			if !yield(checked(rec), nil) {
+			if !yield(checked(&rec), nil) {
 				return
 			}
 		}
@@ -94,13 +94,13 @@ func readHeader(rows *csvRows, keyColumn, valueColumn string) (csvTable, error) 
 	return t, nil
 }
 
-// entry makes one of a row. Its memory is the row's, or the table's until the next.
-func (t *csvTable) entry(row [][]byte) (entry sheaf.Entry, err error) {
+// keyAndValue are those of a row. Their memory is the row's, or the table's until the next.
+func (t *csvTable) keyAndValue(row [][]byte) (key, value []byte, err error) {
 	if t.value >= 0 {
-		return sheaf.Entry{Key: row[t.key], Value: row[t.value]}, nil
+		return row[t.key], row[t.value], nil
 	}
 	t.room, err = t.appendRow(t.room[:0], row)
-	return sheaf.Entry{Key: row[t.key], Value: t.room}, err
+	return row[t.key], t.room, err
 }
 
 // appendRow appends a row as a JSON object of strings.

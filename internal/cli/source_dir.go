@@ -16,10 +16,10 @@ import (
 // read; symbolic links are not followed, so a loop or a way out of dir does no
 // harm.
 func dirSource(dir string) source {
-	return func(yield func(record, error) bool) {
+	return func(yield func(*record, error) bool) {
 		root, err := os.OpenRoot(dir)
 		if err != nil {
-			yield(record{}, err)
+			yield(nil, err)
 			return
 		}
 		defer root.Close()
@@ -36,13 +36,13 @@ func dirSource(dir string) source {
 				rec.entry, err = readFile(root, path, d)
 			}
 			rec.bytes, rec.bad = int64(len(rec.entry.Value)), err
-			if !yield(checked(rec), nil) {
+			if !yield(checked(&rec), nil) {
 				return stopped
 			}
 			return nil
 		})
 		if err != nil && !errors.Is(err, stopped) {
-			yield(record{}, err)
+			yield(nil, err)
 		}
 	}
 }
