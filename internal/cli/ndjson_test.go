@@ -11,6 +11,11 @@ import (
 	"github.com/sheafdb/sheaf"
 )
 
+func parseLine(line string) (e sheaf.Entry, err error) {
+	err = newEntryLines().parse([]byte(line), &e)
+	return e, err
+}
+
 func TestParseEntryTakesEveryFormOfTheAPI(t *testing.T) {
 	for line, want := range map[string]sheaf.Entry{
 		`{"key":"a","value":"1"}`:                        sheaf.Put("a", "1"),
@@ -22,10 +27,11 @@ func TestParseEntryTakesEveryFormOfTheAPI(t *testing.T) {
 		`{"key":"c","value":"2","if_version":"17"}`:      sheaf.Put("c", "2").OnlyIfVersion(17),
 		`{"key":"c","delete":true,"if_version":0}`:       sheaf.Delete("c").OnlyIfVersion(0),
 		`{"key":"c","value":"2","version":"17"}`:         sheaf.Put("c", "2"),
+		`{"key":"u","value_b64":"-_8","delete":null}`:    sheaf.Put("u", "\xfb\xff"),
 		`{"key":"y","value":"v","type_url":"x/y"}`:       {Key: []byte("y"), Value: []byte("v"), TypeURL: "x/y"},
 		` {"key":"\u00fc\ud83d\ude00","value":"\ufffd"}`: sheaf.Put("ü😀", "\ufffd"),
 	} {
-		got, err := parseEntry([]byte(line))
+		got, err := parseLine(line)
 		if err != nil {
 			t.Errorf("%s: %v", line, err)
 			continue
@@ -41,27 +47,28 @@ var equalBytes = cmp.Comparer(func(a, b []byte) bool { return string(a) == strin
 
 func TestParseEntryRefuses(t *testing.T) {
 	for line, want := range map[string]string{
-		`{"key":"a","vlaue":"1"}`:                              `unknown field "vlaue"`,
+		`{"key":"a","vlaue":"1"}`:                              "vlaue: is not a known field: there are key, key_b64",
 		`{"key":"a"}`:                                          "has neither value, value_b64 nor delete",
-		`{"value":"a"}`:                                        "has no key",
-		`{"key":"","value":"a"}`:                               "has no key",
-		`{"key":"a","key_b64":"YQ==","value":"1"}`:             "has both key and key_b64",
+		`{"value":"a"}`:                                        "key: is missing",
+		`{"key":"a","value":"1","value":"2"}`:                  "value: is given twice",
+		`{"Key":"a","value":"1"}`:                              "Key: is not a known field",
+		`{"key":"a","key_b64":"YQ==","value":"1"}`:             "key_b64: stands beside key",
 		`{"key":"a","value":"1","delete":true}`:                "has both a value and delete",
-		`{"key":"a","value_b64":"?"}`:                          "value_b64 is not base64",
+		`{"key":"a","value_b64":"?"}`:                          "value_b64: is not base64",
 		`{"key":"a","value":"1","ttl_ms":-1}`:                  "ttl_ms is -1",
-		`{"key":"a","value":"1","ttl_ms":9223372036854775807}`: "ttl_ms is 9223372036854775807",
-		`{"key":"a","value":"1","if_version":-1}`:              "if_version is -1",
-		`{"key":"a","value":"1"} {}`:                           "something after the entry",
-		`{"key":"a","value":"1"`:                               "ends within the JSON object",
-		`[]`:                                                   "is a JSON array: write one JSON object per line",
-		`{"key":7,"value":"1"}`:                                "key is a JSON number: it must be a string",
-		`{"key":"a","delete":"yes"}`:                           "delete is a JSON string: it must be true or false",
-		`{"key":"a","value":"1","ttl_ms":true}`:                "ttl_ms is a JSON bool: it must be a whole number",
-		`{"key":"a",value:"1"}`:                                "is not an entry: invalid character 'v'",
+		`{"key":"a","value":"1","ttl_ms":9223372036854775807}`: "ttl_ms is 9223372036854775807: it must be an integer from 0 to",
+		`{"key":"a","value":"1","if_version":-1}`:              `if_version: is "-1"`,
+		`{"key":"a","value":"1"} {}`:                           "is not JSON: invalid character",
+		`{"key":"a","value":"1"`:                               "is not JSON: unexpected end",
+		`[]`:                                                   "is an array: it must be an object",
+		`{"key":7,"value":"1"}`:                                "key: is a number: it must be a string",
+		`{"key":"a","delete":"yes"}`:                           "delete: is a string: it must be true or false",
+		`{"key":"a","value":"1","ttl_ms":true}`:                "ttl_ms: is true: it must be an integer",
+		`{"key":"a",value:"1"}`:                                "is not JSON: invalid character 'v'",
 		"{\"key\":\"\xff\",\"value\":\"\"}":                    "is not UTF-8",
-		`{"key":"\ud800","value":""}`:                          "half of a surrogate pair in key",
+		`{"key":"\ud800","value":""}`:                          "key: has half of a surrogate pair",
 	} {
-		if _, err := parseEntry([]byte(line)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parseLine(line); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", line, err, want)
 		}
 	}
@@ -80,7 +87,7 @@ func FuzzWhatScanWritesImportReads(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := parseEntry(line)
+		got, err := parseLine(string(line))
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}

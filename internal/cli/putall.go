@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func (a *app) readBatch(ctx context.Context, path string) ([]sheaf.Entry, error)
 			return nil, err
 		case rec.bad != nil:
 			return nil, &exitError{
-				code: exitUsage, err: fmt.Errorf("%s %w: nothing was written", rec.place(), rec.bad),
+				code: exitUsage, err: fmt.Errorf("%s: %w: nothing was written", rec.place(), rec.bad),
 				next: "correct the line and send the batch again",
 			}
 		case len(entries) == most:
@@ -84,6 +85,8 @@ func (a *app) readBatch(ctx context.Context, path string) ([]sheaf.Entry, error)
 				"the file has more than %s entries: \"sheaf import\" writes them as many batches", humanCount(int64(most)))}
 		}
 		entries = append(entries, rec.entry)
+		own := &entries[len(entries)-1]
+		own.Key, own.Value = bytes.Clone(own.Key), bytes.Clone(own.Value)
 	}
 	return entries, nil
 }

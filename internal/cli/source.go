@@ -40,22 +40,22 @@ type source = iter.Seq2[*record, error]
 // written as a six-byte escape, and a key.
 const maxLineBytes = 100 << 20
 
-// ndjsonSource reads one entry per line; empty lines are none. Its entries have memory of their
-// own.
+// ndjsonSource reads one entry per line; empty lines are none.
 func ndjsonSource(r io.Reader) source {
 	return func(yield func(*record, error) bool) {
 		lines := bufio.NewScanner(withoutBOM(r))
 		lines.Buffer(make([]byte, 64<<10), maxLineBytes)
 		number := 0
 		var rec record
+		entries := newEntryLines()
 		for lines.Scan() {
 			number++
 			line := lines.Bytes()
 			if len(bytes.TrimSpace(line)) == 0 {
 				continue
 			}
-			entry, err := parseEntry(line)
-			rec = record{line: number, bytes: int64(len(line)) + 1, entry: entry, bad: err}
+			rec.line, rec.bytes = number, int64(len(line))+1
+			rec.bad = entries.parse(line, &rec.entry)
 			if !yield(checked(&rec), nil) {
 				return
 			}

@@ -28,7 +28,7 @@ func told(from source) string {
 
 func TestNDJSONGoesOnBehindABadLine(t *testing.T) {
 	got := told(ndjsonSource(strings.NewReader("{\"key\":\"a\",\"value\":\"1\"}\n\n{}\n{\"key\":\"b\",\"value\":\"2\"}")))
-	want := "line 1 a = 1\nline 3 bad: has no key: give it key or key_b64\nline 4 b = 2\n"
+	want := "line 1 a = 1\nline 3 bad: key: is missing: an entry has a key (or key_b64)\nline 4 b = 2\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -29,6 +29,7 @@ var floors = map[string]int{
 	"internal/feed":            2,
 	"internal/apply":           2,
 	"internal/backup":          2,
+	"internal/document":        2,
 	"internal/wal":             2,
 	"internal/replica":         2,
 	"internal/peer":            2,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/document"
 )
 
 // readStepBytes is how much of a body is read at a time, and the first buffer of
@@ -131,10 +132,10 @@ func (x *exchange) checkMedia() error {
 	}
 	media, params, err := mime.ParseMediaType(text)
 	if err != nil || media != "application/json" {
-		return sheaf.Errorf(sheaf.UnsupportedMediaType, "Content-Type is %q: send application/json (curl --json does)", clip(text))
+		return sheaf.Errorf(sheaf.UnsupportedMediaType, "Content-Type is %q: send application/json (curl --json does)", document.Clip(text))
 	}
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return sheaf.Errorf(sheaf.UnsupportedMediaType, "Content-Type is %q: JSON is UTF-8, so leave charset out", clip(text))
+		return sheaf.Errorf(sheaf.UnsupportedMediaType, "Content-Type is %q: JSON is UTF-8, so leave charset out", document.Clip(text))
 	}
 	return nil
 }
@@ -142,7 +143,7 @@ func (x *exchange) checkMedia() error {
 // checkEncoding refuses a compressed body: its bytes are not what is meant.
 func (x *exchange) checkEncoding() error {
 	if text := x.r.Header.Get("Content-Encoding"); text != "" && text != "identity" {
-		return sheaf.Errorf(sheaf.UnsupportedMediaType, "Content-Encoding is %q: send the body as it is", clip(text))
+		return sheaf.Errorf(sheaf.UnsupportedMediaType, "Content-Encoding is %q: send the body as it is", document.Clip(text))
 	}
 	return nil
 }

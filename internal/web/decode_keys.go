@@ -3,6 +3,7 @@ package web
 import (
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/document"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -18,26 +19,26 @@ type keyList struct {
 }
 
 // next reads one key, of the list that d is in.
-func (l *keyList) next(d *document, name string) error {
+func (l *keyList) next(d *document.Document, name string) error {
 	if len(l.plain)+len(l.decoded) >= l.limits.BatchEntries {
 		return sheaf.Errorf(sheaf.BatchTooLarge, "more than %d keys (limits.batch_entries): split the request", l.limits.BatchEntries)
 	}
-	key, err := d.string("")
+	key, err := d.Text("")
 	if err != nil {
 		return err
 	}
 	if name == "keys_b64" {
 		begin := len(l.memory)
-		if l.memory, err = d.fromBase64("", l.memory, key, l.limits.KeyBytes); err != nil {
+		if l.memory, err = d.FromBase64("", l.memory, key, l.limits.KeyBytes); err != nil {
 			return err
 		}
 		key = l.memory[begin:len(l.memory):len(l.memory)]
 	}
 	switch {
 	case len(key) == 0:
-		return sheaf.Invalid(d.field(""), "is empty")
+		return sheaf.Invalid(d.Field(""), "is empty")
 	case len(key) > l.limits.KeyBytes:
-		return sheaf.Invalid(d.field(""), "has %d bytes: at most %d are allowed", len(key), l.limits.KeyBytes)
+		return sheaf.Invalid(d.Field(""), "has %d bytes: at most %d are allowed", len(key), l.limits.KeyBytes)
 	}
 	if name == "keys_b64" {
 		l.decoded = append(l.decoded, key)
@@ -59,18 +60,18 @@ func (l *keyList) all() [][]byte {
 func decodeGetAll(body []byte, limits sheaf.Limits) (coordinator.GetAll, error) {
 	var req coordinator.GetAll
 	keys := keyList{limits: limits}
-	d, err := newDocument(body)
+	d, err := document.New(body)
 	if err != nil {
 		return req, err
 	}
-	err = d.object(getAllFields, func(name string) (err error) {
+	err = d.Object(getAllFields, func(name string) (err error) {
 		switch name {
 		case "keys", "keys_b64":
-			return d.array(name, func() error { return keys.next(d, name) })
+			return d.Array(name, func() error { return keys.next(d, name) })
 		case "consistency":
-			req.Consistency, err = d.consistency(name)
+			req.Consistency, err = levelOf(d, name)
 		case "after":
-			req.After, err = d.uint(name)
+			req.After, err = d.Uint(name)
 		}
 		return err
 	})
@@ -83,15 +84,15 @@ func decodeGetAll(body []byte, limits sheaf.Limits) (coordinator.GetAll, error) 
 func decodeDeleteAll(body []byte, limits sheaf.Limits) (wire.PutAll, error) {
 	var req wire.PutAll
 	keys := keyList{limits: limits}
-	d, err := newDocument(body)
+	d, err := document.New(body)
 	if err != nil {
 		return req, err
 	}
-	err = d.object(deleteAllFields, func(name string) error {
+	err = d.Object(deleteAllFields, func(name string) error {
 		if name != "keys" && name != "keys_b64" {
-			return d.envelope(name, &req)
+			return envelope(d, name, &req)
 		}
-		return d.array(name, func() error { return keys.next(d, name) })
+		return d.Array(name, func() error { return keys.next(d, name) })
 	})
 	if err != nil {
 		return req, err
@@ -102,9 +103,8 @@ func decodeDeleteAll(body []byte, limits sheaf.Limits) (wire.PutAll, error) {
 
 // field is how the caller named the i-th key of all.
 func (l *keyList) field(i int) string {
-	d := document{list: "keys", index: i}
 	if i >= len(l.plain) {
-		d = document{list: "keys_b64", index: i - len(l.plain)}
+		return document.Element("keys_b64", i-len(l.plain))
 	}
-	return d.field("")
+	return document.Element("keys", i)
 }

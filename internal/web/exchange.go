@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -168,7 +169,7 @@ func (x *exchange) ownDeadline() (cancel context.CancelFunc, err error) {
 	if text == "" {
 		return func() {}, nil
 	}
-	ms, err := parseUint(text)
+	ms, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || ms == 0 || ms > maxTimeoutMS {
 		return func() {}, sheaf.Invalid(timeoutHeader, "is not a number of milliseconds from 1 to %d", maxTimeoutMS)
 	}

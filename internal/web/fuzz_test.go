@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/document"
 )
 
 // plainEntry and plainPutAll are how encoding/json reads a body.
@@ -161,11 +162,11 @@ func FuzzString(f *testing.F) {
 		if err := json.Unmarshal(encoded, &back); err != nil || back != text {
 			t.Fatalf("%q was written as %s and read as %q, %v", text, encoded, back, err)
 		}
-		d, err := newDocument(encoded)
+		d, err := document.New(encoded)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if own, err := d.string("s"); err != nil || string(own) != text {
+		if own, err := d.Text("s"); err != nil || string(own) != text {
 			t.Fatalf("%q was read as %q, %v", text, own, err)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/document"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -47,7 +48,7 @@ func agreed(field, header, body string) (string, error) {
 	case body == "":
 		return header, nil
 	}
-	return "", sheaf.Invalid(field, "is %q, but the request's header says %q: send one of them, or the same twice", clip(body), clip(header))
+	return "", sheaf.Invalid(field, "is %q, but the request's header says %q: send one of them, or the same twice", document.Clip(body), document.Clip(header))
 }
 
 // requestIDOf returns the request ID of the headers, empty if there is none. An

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/document"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
@@ -133,7 +134,7 @@ func (a *api) newImport(x *exchange) (*lines, error) {
 		return nil, err
 	}
 	im.in = lineReader{x: x, limit: min(a.bodyLimitBytes, limit/importLinePart), buffer: make([]byte, 0, room)}
-	im.entry = entryReader{limits: a.cfg.Limits, fields: lineFields}
+	im.entry.Limits, im.entry.Lines = a.cfg.Limits, true
 	im.next.keys = wire.NewKeySet(im.batch)
 	im.stream = a.cfg.Coordinator.NewStream()
 	im.queue = make(chan *imported, coordinator.MaxFlights)
@@ -153,7 +154,7 @@ func (x *exchange) checkLines() error {
 		return nil
 	}
 	if media, _, err := mime.ParseMediaType(text); err != nil || media != scanFormat && media != "application/json" {
-		return sheaf.Errorf(sheaf.UnsupportedMediaType, "Content-Type is %q: send %s", clip(text), scanFormat)
+		return sheaf.Errorf(sheaf.UnsupportedMediaType, "Content-Type is %q: send %s", document.Clip(text), scanFormat)
 	}
 	return nil
 }

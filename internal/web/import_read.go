@@ -9,13 +9,10 @@ import (
 	"time"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/document"
 	"github.com/sheafdb/sheaf/internal/telemetry"
 	"github.com/sheafdb/sheaf/internal/wire"
 )
-
-// lineFields are those of an entry, and the version that lines of a scan have, which is not
-// looked at.
-var lineFields = append(entryFields[:len(entryFields):len(entryFields)], "version")
 
 // read reads the body and begins its batches. The error, if the body could not be read to its end,
 // is the answer to the batch that was being read, and the last one's.
@@ -49,12 +46,11 @@ func (im *lines) read() error {
 
 // add takes one line into the next batch, which it may complete.
 func (im *lines) add(line []byte) error {
-	d, err := newDocument(line)
+	d, err := document.New(line)
 	if err != nil {
 		return err
 	}
-	im.entry.d = d
-	if im.one, err = im.entry.next(im.one[:0]); err != nil {
+	if im.one, err = im.entry.next(d, im.one[:0]); err != nil {
 		return err
 	}
 	// What the batch would be refused for is said here, while its line is known. Its parser is that
@@ -63,11 +59,11 @@ func (im *lines) add(line []byte) error {
 		return ofOne(err)
 	}
 	g := &im.next
-	if g.count > 0 && (int64(len(g.raw)+len(im.one)) > im.cutBytes() || g.has(im.entry.last)) {
+	if g.count > 0 && (int64(len(g.raw)+len(im.one)) > im.cutBytes() || g.has(im.entry.last.Key)) {
 		im.begin(im.cut())
 	}
 	if g.count == 0 {
-		g.has(im.entry.last)
+		g.has(im.entry.last.Key)
 	}
 	g.raw = append(g.raw, im.one...)
 	if g.count++; g.count == im.batch {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/document"
 )
 
 // query is the part of a URL after the question mark. A parameter that the path
@@ -21,7 +22,7 @@ func parseQuery(raw string, names ...string) (query, error) {
 	q := make(query, len(values))
 	for name, given := range values {
 		if !slices.Contains(names, name) {
-			return nil, sheaf.Invalid(clip(name), "is not a parameter of this path: there are %s", strings.Join(names, ", "))
+			return nil, sheaf.Invalid(document.Clip(name), "is not a parameter of this path: there are %s", strings.Join(names, ", "))
 		}
 		if len(given) > 1 {
 			return nil, sheaf.Invalid(name, "is given twice")
@@ -36,9 +37,9 @@ func (q query) uint(name string) (uint64, error) {
 	if !given {
 		return 0, nil
 	}
-	v, err := parseUint(text)
+	v, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		return 0, sheaf.Invalid(name, "is %q: it must be an integer that is not negative", clip(text))
+		return 0, sheaf.Invalid(name, "is %q: it must be an integer that is not negative", document.Clip(text))
 	}
 	return v, nil
 }
@@ -51,7 +52,7 @@ func (q query) ttlMS(name string) (int64, error) {
 	}
 	v, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, sheaf.Invalid(name, "is %q: it must be an integer from 0 to %d", clip(text), sheaf.MaxTTL.Milliseconds())
+		return 0, sheaf.Invalid(name, "is %q: it must be an integer from 0 to %d", document.Clip(text), sheaf.MaxTTL.Milliseconds())
 	}
 	return v, nil
 }
@@ -76,7 +77,7 @@ func (q query) bytes(name string) ([]byte, error) {
 		return []byte(plain), nil
 	}
 	// A query turns the + of base64 into a space.
-	out, err := decodeBase64(nil, []byte(strings.ReplaceAll(encoded, " ", "+")))
+	out, err := document.DecodeBase64(nil, []byte(strings.ReplaceAll(encoded, " ", "+")))
 	if err != nil {
 		return nil, sheaf.Invalid(name+"_b64", "is not base64: %s", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sheafdb/sheaf"
+	"github.com/sheafdb/sheaf/internal/document"
 )
 
 // endpoint is one method of one path.
@@ -67,16 +68,5 @@ func route(r *http.Request) (found endpoint, key []byte, allow string, err error
 	}
 	slices.Sort(methods)
 	allow = strings.Join(methods, ", ")
-	return endpoint{}, nil, allow, sheaf.Errorf(sheaf.MethodNotAllowed, "%s is not a method of this path: it takes %s", clip(r.Method), allow)
-}
-
-// maxNameBytes bounds what a message repeats of a caller's own words.
-const maxNameBytes = 64
-
-// clip shortens a caller's text so that it can stand in a message.
-func clip(text string) string {
-	if len(text) > maxNameBytes {
-		text = text[:maxNameBytes] + "…"
-	}
-	return strings.ToValidUTF8(text, "\uFFFD")
+	return endpoint{}, nil, allow, sheaf.Errorf(sheaf.MethodNotAllowed, "%s is not a method of this path: it takes %s", document.Clip(r.Method), allow)
 }

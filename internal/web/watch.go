@@ -7,6 +7,7 @@ import (
 
 	"github.com/sheafdb/sheaf"
 	"github.com/sheafdb/sheaf/internal/coordinator"
+	"github.com/sheafdb/sheaf/internal/document"
 )
 
 // eventStream is the media type of server-sent events (the HTML standard, section 9.2).
@@ -69,7 +70,7 @@ func watchRequest(q query, header http.Header) (req coordinator.WatchRequest, er
 	case text == "true" || text == "":
 		req.Oldest = header.Get(lastEventID) == ""
 	default:
-		return req, sheaf.Invalid("oldest", "is %q: it must be true or false", clip(text))
+		return req, sheaf.Invalid("oldest", "is %q: it must be true or false", document.Clip(text))
 	}
 	ms, err := q.uint("progress_ms")
 	if err == nil && ms > maxProgressMS {

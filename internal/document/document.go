@@ -1,4 +1,6 @@
-package web
+// Package document reads JSON as Sheaf takes it: the bodies of the HTTP API, and lines that are
+// entries.
+package document
 
 import (
 	"bytes"
@@ -12,7 +14,7 @@ import (
 	"github.com/sheafdb/sheaf"
 )
 
-// document walks a JSON body in place. encoding/json says first whether it is
+// Document walks a JSON body in place. encoding/json says first whether it is
 // JSON at all; what is left to the walk is what encoding/json would let pass:
 // field names in other cases or given twice, wrong types turned into zeros, and
 // strings that cannot be what was meant.
@@ -20,7 +22,7 @@ import (
 // Unlike encoding/json it builds nothing: a string without escapes is a view of
 // the body, one with escapes is decoded over its own bytes. So a batch of 64 MiB
 // costs its entries, not a tree of them. The fuzz test compares the two.
-type document struct {
+type Document struct {
 	text []byte
 	at   int // everything before it is consumed, and may be overwritten
 	// list and index name the element that is being read, for errors; list is
@@ -29,8 +31,8 @@ type document struct {
 	index int
 }
 
-// newDocument checks that text is one JSON value in UTF-8. It will be changed.
-func newDocument(text []byte) (*document, error) {
+// New checks that text is one JSON value in UTF-8. The Document reads it in place, and changes it.
+func New(text []byte) (*Document, error) {
 	if !utf8.Valid(text) {
 		return nil, sheaf.Invalid("body", "is not UTF-8: send other bytes as base64, in key_b64 and value_b64")
 	}
@@ -42,11 +44,11 @@ func newDocument(text []byte) (*document, error) {
 		}
 		return nil, sheaf.Invalid("body", "is not JSON: %s (after %d bytes)", err, where)
 	}
-	return &document{text: text}, nil
+	return &Document{text: text}, nil
 }
 
-// field is the path of a field of the element that is being read.
-func (d *document) field(name string) string {
+// Field is the path of a field of the element that is being read.
+func (d *Document) Field(name string) string {
 	switch {
 	case d.list == "":
 		return name
@@ -56,26 +58,26 @@ func (d *document) field(name string) string {
 	return fmt.Sprintf("%s[%d].%s", d.list, d.index, name)
 }
 
-// object reads an object: visit is called for every field that is not null, and
+// Object reads an object: visit is called for every field that is not null, and
 // must consume its value. Any field that is not in names is refused, and so is
 // one that comes twice.
-func (d *document) object(names []string, visit func(name string) error) error {
+func (d *Document) Object(names []string, visit func(name string) error) error {
 	if d.peek() != '{' {
 		return d.wrongType("", "an object")
 	}
 	d.at++
 	var seen uint64
 	for d.peek() != '}' {
-		name, err := d.string("field name")
+		name, err := d.Text("field name")
 		if err != nil {
 			return err
 		}
 		i := slices.Index(names, string(name))
 		if i < 0 {
-			return sheaf.Invalid(d.field(clip(string(name))), "is not a known field: there are %s", strings.Join(names, ", "))
+			return sheaf.Invalid(d.Field(Clip(string(name))), "is not a known field: there are %s", strings.Join(names, ", "))
 		}
 		if seen&(1<<i) != 0 {
-			return sheaf.Invalid(d.field(names[i]), "is given twice")
+			return sheaf.Invalid(d.Field(names[i]), "is given twice")
 		}
 		seen |= 1 << i
 		d.skip(':')
@@ -90,8 +92,14 @@ func (d *document) object(names []string, visit func(name string) error) error {
 	return nil
 }
 
-// array reads an array: visit is called for every element and must consume it.
-func (d *document) array(name string, visit func() error) error {
+// Index is that of the element of an array that is being read.
+func (d *Document) Index() int { return d.index }
+
+// Element is the path of the i-th element of a list.
+func Element(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
+
+// Array reads an array: visit is called for every element and must consume it.
+func (d *Document) Array(name string, visit func() error) error {
 	if d.peek() != '[' {
 		return d.wrongType(name, "an array")
 	}
@@ -110,7 +118,7 @@ func (d *document) array(name string, visit func() error) error {
 }
 
 // peek returns the byte that the next token begins with, 0 at the end.
-func (d *document) peek() byte {
+func (d *Document) peek() byte {
 	for ; d.at < len(d.text); d.at++ {
 		switch c := d.text[d.at]; c {
 		case ' ', '\t', '\r', '\n':
@@ -122,14 +130,14 @@ func (d *document) peek() byte {
 }
 
 // skip consumes a separator, if it comes next.
-func (d *document) skip(separator byte) {
+func (d *Document) skip(separator byte) {
 	if d.peek() == separator {
 		d.at++
 	}
 }
 
-// bool reads true or false.
-func (d *document) bool(name string) (bool, error) {
+// Bool reads true or false.
+func (d *Document) Bool(name string) (bool, error) {
 	switch d.peek() {
 	case 't':
 		d.at += len("true")
@@ -143,10 +151,10 @@ func (d *document) bool(name string) (bool, error) {
 
 // integer reads the text of a 64-bit integer, which may be a string (as JSON in
 // JavaScript needs it) or a number.
-func (d *document) integer(name string) (string, error) {
+func (d *Document) integer(name string) (string, error) {
 	switch c := d.peek(); {
 	case c == '"':
-		text, err := d.string(name)
+		text, err := d.Text(name)
 		return string(text), err
 	case c == '-' || c >= '0' && c <= '9':
 		begin := d.at
@@ -161,8 +169,8 @@ func (d *document) integer(name string) (string, error) {
 }
 
 // wrongType is the error for a value of another type than its field has.
-func (d *document) wrongType(name, want string) error {
-	field := d.field(name)
+func (d *Document) wrongType(name, want string) error {
+	field := d.Field(name)
 	if field == "" {
 		field = "body"
 	}
