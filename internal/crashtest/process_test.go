@@ -70,6 +70,7 @@ type process struct {
 	stderr *transcript
 	ready  chan struct{} // closed when the ready line came or never will
 	addr   string        // valid after ready; empty when it never came
+	http   string        // like addr
 	admin  string        // like addr
 	exited chan struct{}
 	code   int // valid after exited; -1 for a signal
@@ -116,14 +117,14 @@ func launchIn(t *testing.T, env []string, path string, args ...string) *process 
 	return p
 }
 
-var readyLine = regexp.MustCompile(` ready\b.* grpc (\S+) .* admin (\S+) `)
+var readyLine = regexp.MustCompile(` ready\b.* grpc (\S+) .*http (\S+) .*admin (\S+) `)
 
 // follow reads standard output to its end and then collects the exit code.
 func (p *process) follow(stdout io.Reader) {
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
 		if match := readyLine.FindStringSubmatch(lines.Text()); match != nil && p.addr == "" {
-			p.addr, p.admin = match[1], match[2]
+			p.addr, p.http, p.admin = match[1], match[2], match[3]
 			close(p.ready)
 		}
 	}

@@ -40,11 +40,12 @@ const (
 //
 // The handler's goroutine reads; another waits for the batches and answers.
 func (a *api) importLines(x *exchange) error {
+	// First: a refusal, too, is answered while the body stands still. HTTP/2 is so anyway.
+	_ = x.control.EnableFullDuplex()
 	im, err := a.newImport(x)
 	if err != nil {
 		return err
 	}
-	_ = x.control.EnableFullDuplex() // HTTP/2 is anyway
 	answered := make(chan error, 1)
 	go func() { answered <- im.answer() }()
 	last := im.read()

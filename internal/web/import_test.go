@@ -263,6 +263,26 @@ func (im *importer) say(text string) {
 	}
 }
 
+// TestARefusedImportIsAnsweredAtOnce, whose body stands still.
+func TestARefusedImportIsAnsweredAtOnce(t *testing.T) {
+	r := newRig(t, nil)
+	body, feed := io.Pipe()
+	req, err := http.NewRequest("POST", r.URL+"/v1/import", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = feed.Write([]byte("{")) }()
+	time.AfterFunc(progressTimeout/3, func() { _ = feed.Close() })
+	began := time.Now()
+	if got := r.send(t, req); got.StatusCode != 400 || !strings.Contains(got.body, "Idempotency-Key") {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+	if took := time.Since(began); took > progressTimeout/3 {
+		t.Errorf("it was answered after %s", took)
+	}
+	_ = feed.Close()
+}
+
 func TestADrainingNodeEndsAnImport(t *testing.T) {
 	r := newRig(t, nil)
 	im := r.begin(t, "/v1/import?batch=1", `{"key":"a","value":"1"}`+"\n")
