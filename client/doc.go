@@ -39,7 +39,7 @@
 // A write that went in a bundle has an ID with a slash in its [Result], which names its place and
 // cannot be repeated. Give [WithRequestID] to a write that you may want to repeat yourself.
 // Writes of one key that are made at the same time are applied in any order, as ever; one that
-// begins after another has returned comes after it.
+// begins after another has returned comes after it, unless that returned OUTCOME_UNKNOWN.
 //
 // # Not here
 //

@@ -15,6 +15,7 @@ import (
 // from the same buffer, row by row.
 type csvRows struct {
 	buffer *bufio.Reader
+	ends   *lineEnds
 	reader *csv.Reader
 	// read is how many lines the reader has taken, and passed how many were plain.
 	read, passed int
@@ -36,8 +37,9 @@ type csvRow struct {
 const readBytes = 256 << 10
 
 func newCSVRows(r io.Reader) *csvRows {
-	buffer := bufio.NewReaderSize(r, readBytes)
-	rows := &csvRows{buffer: buffer, reader: csv.NewReader(buffer)}
+	ends := &lineEnds{from: r}
+	buffer := bufio.NewReaderSize(ends, readBytes)
+	rows := &csvRows{buffer: buffer, ends: ends, reader: csv.NewReader(buffer)}
 	rows.reader.ReuseRecord = true
 	return rows
 }
@@ -60,9 +62,11 @@ func (c *csvRows) next() (csvRow, error) {
 		switch {
 		case errors.Is(bad, csv.ErrFieldCount):
 			row.bad = fmt.Errorf("has %d fields, and the header names %d", len(fields), c.reader.FieldsPerRecord)
-		case bad.Line > bad.StartLine && c.ended():
-			// One bad row would be all the others.
-			return csvRow{}, fmt.Errorf("line %d: a quote is opened here and not closed before the end of the file", row.line+c.passed)
+		case c.open(bad): // one bad row would be all that follow
+			return csvRow{}, &exitError{
+				code: exitUsage, next: "correct it",
+				err: fmt.Errorf("line %d: a quote is opened here and not closed before the end of the file", row.line+c.passed),
+			}
 		}
 	} else {
 		row.line, _ = c.reader.FieldPos(0)
@@ -76,9 +80,56 @@ func (c *csvRows) next() (csvRow, error) {
 	return row, nil
 }
 
-func (c *csvRows) ended() bool {
-	_, err := c.buffer.Peek(1)
-	return err == io.EOF
+// open says whether the end of the file came before that of a quote: encoding/csv stands behind
+// the file's last line then, and on a wrong character otherwise.
+func (c *csvRows) open(bad *csv.ParseError) bool {
+	if _, err := c.buffer.Peek(1); err != io.EOF {
+		return false
+	}
+	return bad.Err == csv.ErrQuote && bad.Column == 1+c.ends.last() //nolint:errorlint // it is not wrapped in there
+}
+
+// lineEnds passes on what it reads and knows how long the last line was.
+type lineEnds struct {
+	from io.Reader
+	// line is the length of the line that is being read, and whole of the last that is whole, with
+	// its LF. cr says that the last byte was a CR, and wholeCR that one stood before the last LF.
+	line, whole int
+	cr, wholeCR bool
+}
+
+func (l *lineEnds) Read(p []byte) (int, error) {
+	n, err := l.from.Read(p)
+	read := p[:n]
+	if end := bytes.LastIndexByte(read, '\n'); end >= 0 {
+		if before := bytes.LastIndexByte(read[:end], '\n'); before >= 0 {
+			l.whole = end - before
+		} else {
+			l.whole = l.line + end + 1
+		}
+		l.wholeCR = end > 0 && read[end-1] == '\r' || end == 0 && l.cr
+		l.line = 0
+		read = read[end+1:]
+	}
+	l.line += len(read)
+	if n > 0 {
+		l.cr = p[n-1] == '\r'
+	}
+	return n, err
+}
+
+// last is the length of the last line as encoding/csv counts it: CR LF is one byte, and a CR at the
+// end of the file is none.
+func (l *lineEnds) last() int {
+	switch {
+	case l.line > 0 && l.cr:
+		return l.line - 1
+	case l.line > 0:
+		return l.line
+	case l.wholeCR:
+		return l.whole - 1
+	}
+	return l.whole
 }
 
 // plain returns the next row if it is plain and in the buffer already.

@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -14,11 +13,12 @@ import (
 	"github.com/sheafdb/sheaf/internal/wire"
 )
 
-// entryLines reads lines that are entries, as /v1/import does. Lines of scan and export are entries
-// too; their version is of no use to a write.
+// entryLines reads lines that are entries, with the reader of the HTTP API. Lines of scan and export
+// are entries too; their version is of no use to a write.
 type entryLines struct {
 	document.Entries
-	one wire.Entry
+	one  wire.Entry
+	room []byte // for the encoding of one
 }
 
 func newEntryLines() *entryLines {
@@ -41,8 +41,11 @@ func (l *entryLines) parse(line []byte, e *sheaf.Entry) error {
 		return errors.New("has both a value and delete: leave one out")
 	case !hasValue && !l.one.Delete: // a field that was forgotten, rather than an empty value
 		return errors.New("has neither value, value_b64 nor delete")
-	case l.one.TTLMS < 0 || l.one.TTLMS > sheaf.MaxTTL.Milliseconds():
-		return fmt.Errorf("ttl_ms is %d: it must be an integer from 0 to %d", l.one.TTLMS, sheaf.MaxTTL.Milliseconds())
+	}
+	// What a node would refuse the whole batch for is said here, while the line is known.
+	l.room = wire.AppendEntry(l.room[:0], &l.one)
+	if _, err := wire.ParseBundle(l.room, usualLimits); err != nil {
+		return ofLine(err)
 	}
 	e.Key, e.Value, e.Delete = l.one.Key, l.one.Value, l.one.Delete
 	e.TTL, e.TypeURL = time.Duration(l.one.TTLMS)*time.Millisecond, string(l.one.TypeURL)
@@ -56,7 +59,7 @@ func (l *entryLines) parse(line []byte, e *sheaf.Entry) error {
 // ofLine says what is wrong as that of a line, and not of a body.
 func ofLine(err error) error {
 	if e, ok := errors.AsType[*sheaf.Error](err); ok {
-		return errors.New(strings.TrimPrefix(e.Detail, "body: "))
+		return errors.New(strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(e.Detail, "body"), "entries[0]"), ".: "))
 	}
 	return err
 }

@@ -45,6 +45,7 @@ func ndjsonSource(r io.Reader) source {
 	return func(yield func(*record, error) bool) {
 		lines := bufio.NewScanner(withoutBOM(r))
 		lines.Buffer(make([]byte, 64<<10), maxLineBytes)
+		lines.Split(newLineSplit())
 		number := 0
 		var rec record
 		entries := newEntryLines()
@@ -65,6 +66,25 @@ func ndjsonSource(r io.Reader) source {
 		} else if err != nil {
 			yield(nil, fmt.Errorf("read line %d: %w", number+1, err))
 		}
+	}
+}
+
+// newLineSplit is bufio.ScanLines that does not search again what it has searched: a line of many MB
+// comes in pieces.
+func newLineSplit() bufio.SplitFunc {
+	searched := 0
+	return func(data []byte, atEOF bool) (advance int, token []byte, err error) {
+		if end := bytes.IndexByte(data[searched:], '\n'); end >= 0 {
+			end += searched
+			searched = 0
+			return end + 1, data[:end], nil
+		}
+		searched = len(data)
+		if atEOF && len(data) > 0 {
+			searched = 0
+			return len(data), data, nil
+		}
+		return 0, nil, nil
 	}
 }
 
@@ -92,8 +112,7 @@ func checked(rec *record) *record {
 	case len(rec.entry.Key) > limits.KeyBytes:
 		rec.bad = fmt.Errorf("the key has %d bytes: at most %d are allowed", len(rec.entry.Key), limits.KeyBytes)
 	case len(rec.entry.Value) > limits.ValueBytes:
-		rec.bad = fmt.Errorf("the value has %s: at most %s are allowed",
-			humanBytes(int64(len(rec.entry.Value))), humanBytes(int64(limits.ValueBytes)))
+		rec.bad = fmt.Errorf("the value has %d bytes: at most %d are allowed", len(rec.entry.Value), limits.ValueBytes)
 	}
 	return rec
 }

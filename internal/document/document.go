@@ -14,14 +14,14 @@ import (
 	"github.com/sheafdb/sheaf"
 )
 
-// Document walks a JSON body in place. encoding/json says first whether it is
+// Document walks a JSON body, or a line that is one, in place. encoding/json says first whether it is
 // JSON at all; what is left to the walk is what encoding/json would let pass:
 // field names in other cases or given twice, wrong types turned into zeros, and
 // strings that cannot be what was meant.
 //
 // Unlike encoding/json it builds nothing: a string without escapes is a view of
 // the body, one with escapes is decoded over its own bytes. So a batch of 64 MiB
-// costs its entries, not a tree of them. The fuzz test compares the two.
+// costs its entries, not a tree of them. The fuzz test of package web compares the two.
 type Document struct {
 	text []byte
 	at   int // everything before it is consumed, and may be overwritten
