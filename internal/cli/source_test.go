@@ -39,8 +39,8 @@ func TestWhatNoNodeTakesIsBadByItself(t *testing.T) {
 	got := told(ndjsonSource(strings.NewReader(fmt.Sprintf(
 		"{\"key\":%q,\"value\":\"\"}\n{\"key\":\"v\",\"value\":%q}\n",
 		strings.Repeat("k", limits.KeyBytes+1), strings.Repeat("v", limits.ValueBytes+1)))))
-	want := "line 1 bad: the key has 4097 bytes: at most 4096 are allowed\n" +
-		"line 2 bad: the value has 16.0 MiB: at most 16.0 MiB are allowed\n"
+	want := "line 1 bad: key: has 4097 bytes: at most 4096 are allowed\n" +
+		"line 2 bad: value has 16777217 bytes: at most 16777216 are allowed\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
